@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class DoctorContext(FactsContext, frozen=True):
     """Everything doctor is told; it reads nothing of the machine by itself except the stores and these paths.
 
-    `look_steps` tells how the steps stand, `run_steps` runs those that are not done.
+    `look_steps` tells how the steps stand, and gives lines of progress to what it is called with; `run_steps` runs
+    those that are not done.
     `listeners` are looked up when asked. `private_files` must be readable by their owner alone. `settings_changed`
     is when devenv.toml was last written (epoch seconds). `settle` is told which items `--fix` rewrote, so that the
     steps know their items again, and `keep_writes` what it is about to write.
@@ -37,7 +38,7 @@ class DoctorContext(FactsContext, frozen=True):
     `look_at_docker` tells of Docker. `origins` and `logs` are for the bundle.
     """
 
-    look_steps: Callable[[], Sequence[StepState]] = tuple
+    look_steps: Callable[[Callable[[str], None]], Sequence[StepState]] = lambda _: ()
     run_steps: Callable[[], None] | None = None
     settle: Callable[[Sequence[Write]], None] = lambda _: None
     keep_writes: Callable[[Sequence[Write]], None] = lambda _: None
@@ -64,7 +65,8 @@ class DoctorFacts(Facts):
 
     def __init__(self, context: DoctorContext) -> None:
         super().__init__(context)
-        self.steps = Lazy(lambda: tuple(context.look_steps()))
+        look = Lazy(lambda: tuple(context.look_steps(lambda _: self.reading.step())))
+        self.steps = self.reading.needed(look)
         self.templates = Lazy(context.read_templates)
         self.account_tables = Lazy(self._ask_tables)
         self._topics: dict[Topic, Lazy[Surroundings]] = {

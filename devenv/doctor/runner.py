@@ -17,12 +17,15 @@ from devenv.core.model import CheckResult, Fix, Outcome, Report, result_of
 from devenv.doctor.checks.check import Check, unneeded
 from devenv.doctor.checks.registry import CHECKS
 from devenv.doctor.context import DoctorContext, DoctorFacts
+from devenv.links.read_progress import ReadProgress
 
 if TYPE_CHECKING:
     from devenv.verify.repair import Write
 
 MENDED_BY_STEPS: Final = frozenset(["SCH001", "SCH002", "SCH003", "SCH005"])
 ROUNDS: Final = 3
+# However large the tables are: a store whose pages never end is not read for longer.
+LONGEST_S: Final = 600.0
 STATUSES: Final = ("ok", "warn", "fail", "error", "skip")
 Threshold = Literal["warn", "fail"]
 Watch = Callable[[CheckResult], None]
@@ -124,10 +127,18 @@ def list_checks(checks: Sequence[Check] = CHECKS) -> list[dict[str, str]]:
 
 
 class RunningCheck(msgspec.Struct, frozen=True):
-    """A check that has been started, and when (monotonic seconds)."""
+    """A check that has been started, in which thread, and when (monotonic seconds)."""
 
     check: Check
     began: float
+    thread: threading.Thread
+
+    def ends(self, reading: ReadProgress) -> float:
+        """When its time is over. That of one that needs all items runs from where the read of them last got on."""
+        began = self.began
+        if reading.concerns(self.thread):
+            began = min(max(began, reading.progressed_at()), began + LONGEST_S)
+        return began + self.check.limit_s
 
 
 def run_checks(checks: Sequence[Check], facts: DoctorFacts, watch: Watch = lambda _: None) -> list[CheckResult]:
@@ -154,17 +165,18 @@ def run_checks(checks: Sequence[Check], facts: DoctorFacts, watch: Watch = lambd
                 settle(skipped(check, [findings[code] for code in unmet]))
             elif all(code in findings for code in needs):
                 waiting.remove(check)
-                running[check.code] = RunningCheck(check, time.monotonic())
-                threading.Thread(target=lambda c=check: answers.put((c.code, run_one(c, facts))), daemon=True).start()
+                thread = threading.Thread(target=lambda c=check: answers.put((c.code, run_one(c, facts))), daemon=True)
+                running[check.code] = RunningCheck(check, time.monotonic(), thread)
+                thread.start()
         if not running:
             continue
-        next_end = min(each.began + each.check.limit_s for each in running.values())
+        next_end = min(each.ends(facts.reading) for each in running.values())
         try:
             code, finding = answers.get(timeout=max(0.0, next_end - time.monotonic()))
             if code in running:
                 settle(finding)
         except queue.Empty:
-            for each in [e for e in running.values() if time.monotonic() >= e.began + e.check.limit_s]:
+            for each in [e for e in running.values() if time.monotonic() >= e.ends(facts.reading)]:
                 settle(too_late(each.check))
     return [findings[check.code] for check in checks]
 

@@ -40,16 +40,18 @@ def read_inputs(stack: Stack, *, whole: bool = False, say: Callable[[str], None]
         raise error.with_hint("fix it, then run `devenv up`") from None
 
 
-def step_states(stack: Stack, inputs: Inputs, *, thorough: bool = False) -> tuple[StepState, ...]:
+def step_states(
+    stack: Stack, inputs: Inputs, say: Callable[[str], None] = lambda _: None, *, thorough: bool = False
+) -> tuple[StepState, ...]:
     """Return how the steps stand: asked of the stores when both run, else remembered.
 
-    `thorough`: everything that was loaded is compared with what is there, however much it is.
+    `thorough`: everything that was loaded is compared with what is there, however much it is. `say` takes progress.
     """
     from devenv.steps.registry import STEPS, Handles
 
     running = {service.name for service in stack.engine.look() if service.state == "running"}
     if running.issuperset(STORES):
-        context = replace(step_context(stack, lambda text: None), thorough=thorough)
+        context = replace(step_context(stack, say), thorough=thorough)
         try:
             with Handles(context) as handles:
                 return tuple(step.look(context, inputs[step.name], handles) for step in STEPS)

@@ -21,6 +21,7 @@ from devenv.links.expiry import RemovedRecord
 from devenv.links.groups import settles_in
 from devenv.links.judge import Edge, Item, LinkJudgement, ReadPlan, Relation, Row, compile_plan, judge
 from devenv.links.packed import PackedItems
+from devenv.links.read_progress import ReadProgress
 from devenv.links.recreated import Probe, has_unkeyed_orphans, make_probes, peers_of
 from devenv.links.shown import shown_columns
 from devenv.links.values import canonical
@@ -113,9 +114,11 @@ class Facts:
         self.plan: ReadPlan = replace(plan, shown=shown_columns(plan, trace)) if trace is not None else plan
         self.table_names = tuple(dict.fromkeys([*context.tables, *self.plan.tables]))
         self.postgres = Lazy(lambda: read_postgres(context, self.plan))
-        self.dynamodb = Lazy(lambda: read_dynamodb(context, self.table_names))
+        self.reading = ReadProgress()
+        self.described = Lazy(lambda: describe_tables(context, self.table_names))
+        self.dynamodb = self.reading.needed(Lazy(lambda: read_items(context, self.described(), self.reading)))
         self.ttl = Lazy(lambda: read_ttl(context, self.table_names))
-        self.judgement = Lazy(self._judge)
+        self.judgement = self.reading.needed(Lazy(self._judge))
         self.judged_at = 0.0
 
     def _judge(self) -> LinkJudgement:
@@ -149,7 +152,7 @@ class Facts:
 
     def look_again(self) -> LinkJudgement:
         """Read both stores anew, and judge that once."""
-        items = read_dynamodb(self.context, self.table_names)
+        items = read_items(self.context, describe_tables(self.context, self.table_names), self.reading)
         return self._judge_once(items, lambda: read_postgres(self.context, self.plan))
 
     def _judge_once(self, items: DynamoFacts, read: Callable[[], PostgresFacts]) -> LinkJudgement:
@@ -161,12 +164,13 @@ class Facts:
             rows, seeded = {}, {}
         known = tuple(edge for edge in self.plan.edges if edge.relation in rows)
         plan = replace(self.known_plan(items), edges=known)
-        found = judge(plan, items.items, rows, self.context.now(), seeded)
+        with self.reading.judging():
+            found = judge(plan, items.items, rows, self.context.now(), seeded)
         return replace(found, unlinked=tuple(edge.name for edge in self.plan.edges if edge not in known))
 
     def known_plan(self, items: DynamoFacts | None = None) -> ReadPlan:
         """The plan with the keys that the tables really have."""
-        described = (items or self.dynamodb()).described
+        described = items.described if items else self.described()
         keys = {name: table_keys(table) for name, table in described.items() if table is not None}
         return replace(self.plan, keys={**self.plan.keys, **keys})
 
@@ -311,12 +315,11 @@ def read_locked(context: FactsContext, edges: Iterable[Edge]) -> dict[str, set[s
     return found
 
 
-def read_dynamodb(context: FactsContext, tables: Sequence[str]) -> DynamoFacts:
-    """Description and items of each of these tables. StoreError when DynamoDB does not answer."""
+def describe_tables(context: FactsContext, tables: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
+    """Description of each of these tables (None: there is none). StoreError when DynamoDB does not answer."""
     from devenv.stores.dynamodb.client import Dynamo, read_only
 
     described: dict[str, Mapping[str, Any] | None] = {}
-    items: dict[str, Sequence[Item]] = {}
     with Dynamo(read_only(context.targets.dynamodb), timeout=ANSWER_S) as dynamodb:
         dynamodb.call("ListTables", {"Limit": 1})  # one that hangs is known for it before the long reads
     with Dynamo(read_only(context.targets.dynamodb)) as dynamodb:
@@ -327,11 +330,24 @@ def read_dynamodb(context: FactsContext, tables: Sequence[str]) -> DynamoFacts:
                 if error.code != "ResourceNotFoundException":
                     raise
                 described[table] = None
+    return described
+
+
+def read_items(
+    context: FactsContext, described: Mapping[str, Mapping[str, Any] | None], reading: ReadProgress
+) -> DynamoFacts:
+    """All items of each table that is there. StoreError when DynamoDB does not answer."""
+    from devenv.stores.dynamodb.client import Dynamo, read_only
+
+    items: dict[str, Sequence[Item]] = {}
+    with Dynamo(read_only(context.targets.dynamodb)) as dynamodb:
+        for table, seen in described.items():
+            if seen is None:
                 continue
-            if described[table]["ItemCount"] > SEGMENT_ABOVE:  # type: ignore[index]
-                items[table] = scan_segments(context, table)
+            if seen["ItemCount"] > SEGMENT_ABOVE:
+                items[table] = scan_segments(context, table, reading)
             else:
-                items[table] = list(dynamodb.scan(table))
+                items[table] = [item for page in reading.pages(dynamodb.scan_pages(table)) for item in page["Items"]]
     return DynamoFacts(described, items)
 
 
@@ -365,7 +381,7 @@ def read_partitions(
                     yield from page["Items"]
 
 
-def scan_segments(context: FactsContext, table: str) -> PackedItems:
+def scan_segments(context: FactsContext, table: str, reading: ReadProgress) -> PackedItems:
     """Every item of a large table, packed, by parallel segments."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -373,7 +389,8 @@ def scan_segments(context: FactsContext, table: str) -> PackedItems:
 
     def scan(segment: int) -> PackedItems:
         with Dynamo(read_only(context.targets.dynamodb)) as dynamodb:
-            return PackedItems(dynamodb.scan(table, Segment=segment, TotalSegments=SEGMENTS))
+            pages = reading.pages(dynamodb.scan_pages(table, Segment=segment, TotalSegments=SEGMENTS))
+            return PackedItems(item for page in pages for item in page["Items"])
 
     found = PackedItems()
     with ThreadPoolExecutor(SEGMENTS) as pool:

@@ -397,7 +397,7 @@ def test_a_stale_step_is_run_by_fix(letters: Project) -> None:
         runs.append("run")
         states[:] = [StepState("seed", "done", "loaded")]
 
-    project = replace(letters, context=replace(letters.context, look_steps=lambda: states, run_steps=run))
+    project = replace(letters, context=replace(letters.context, look_steps=lambda _: states, run_steps=run))
     assert list(rows(project.doctor())) == ["SCH005"]
     fixed = mend(project.context)
     assert (fixed.exit_code, runs) == (Exit.DONE, ["run"])

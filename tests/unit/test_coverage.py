@@ -99,6 +99,7 @@ def test_a_check_that_could_not_look_says_why(
     (tmp_path / "old.py").write_text(OLD_PYTHON)
     told = replace(context(nowhere, tmp_path, {**BARE, **ROW}), **{"services": RUNNING, **changes})
     facts = DoctorFacts(told)
+    facts.described = Lazy(lambda: {"things": THINGS})
     facts.dynamodb = Lazy(lambda: DynamoFacts({"things": THINGS}, {"things": UNREAD}))
     facts.postgres = Lazy(lambda: PostgresFacts("1", Catalog(), None, {("public", "users"): []}, {}, Catalog()))
     facts.ttl = Lazy(dict)

@@ -178,7 +178,7 @@ def other_tables(facts: Facts, target: DynamoTarget) -> str | None:
 
     stack = facts.context.targets.dynamodb
     try:
-        ours = {name: table for name, table in facts.dynamodb().described.items() if table is not None}
+        ours = {name: table for name, table in facts.described().items() if table is not None}
         with Dynamo(read_only(target), timeout=ASK_S) as dynamodb:
             for name, table in ours.items():
                 seen = dynamodb.call("DescribeTable", {"TableName": name})["Table"]

@@ -17,7 +17,7 @@ SHOWN: Final = 3
 def run_expiry(facts: DoctorFacts) -> Outcome:
     """Every declared `ttl` is the table's, and no item has one that DynamoDB never acts on."""
     declared = {kind.table: kind for kind in facts.plan.kinds if kind.ttl is not None}
-    described = facts.dynamodb().described
+    described = facts.described()
     real = facts.ttl()
     attributes = {**{table: kind.ttl or "" for table, kind in declared.items()}, **real}
     attributes = {table: attribute for table, attribute in attributes.items() if described.get(table) is not None}

@@ -31,7 +31,7 @@ def run_expected(facts: DoctorFacts) -> Outcome:
     told = "; ".join(f"{name} is not checked here ({why})" for name, why in left_out.items())
     if len(left_out) == len(declared):
         return unneeded(f"{told}; `devenv patterns check` runs it")
-    judgement, described = facts.judgement(), facts.dynamodb().described
+    judgement, described = facts.judgement(), facts.described()
     records = [*judgement.records, *undeclared_records(facts)]
     keys: dict[str, int] = {}
     unknown: list[str] = []

@@ -99,7 +99,7 @@ def in_aws(facts: DoctorFacts) -> bool:
 def definitions(facts: DoctorFacts) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """(table, what was looked at, what it says): each table's definition; in AWS, or without one, the table itself."""
     undeclared = set(facts.table_names) - set(facts.context.tables)
-    described = facts.dynamodb().described if undeclared or in_aws(facts) else {}
+    described = facts.described() if undeclared or in_aws(facts) else {}
     for name in facts.table_names:
         if name in facts.context.tables:
             yield name, "its definition", facts.context.tables[name]

@@ -82,7 +82,7 @@ def diff_catalog(declared: Catalog, found: Catalog) -> Iterator[tuple[str, str]]
 
 def run_tables(facts: DoctorFacts) -> Outcome:
     """Every DynamoDB table that a step makes or an entity names is there."""
-    described = facts.dynamodb().described
+    described = facts.described()
     if not described:
         return unneeded("no tables are declared", "undeclared")
     missing = [name for name, table in described.items() if table is None]
@@ -121,7 +121,7 @@ def run_keys(facts: DoctorFacts) -> Outcome:
     """Keys, key types and indexes of each table are the declared ones; further indexes are no fault."""
     from devenv.steps.schema_load.schema_load import diff_table
 
-    described = facts.dynamodb().described
+    described = facts.described()
     undefined = [name for name in facts.table_names if name not in facts.context.tables]
     these = "this table" if len(undefined) == 1 else "these tables"
     why = f"is known, because a command of the project creates {these}"

@@ -23,12 +23,15 @@ def compare_items(ctx: StepContext, handles: Handles, limit: int | None) -> Sinc
         return Since("item", number, compared=False)
     deleted: list[str] = []
     changed: list[str] = []
+    compared = 0
     for table in ledger.tables():
         described = handles.describe(table)
         if described is None:
             continue
         names = described_keys(described).names
         for page in ledger.pages(table):
+            compared += len(page)
+            ctx.say(f"{table}: {compared:,} of {number:,} loaded items compared")
             for entry, stored in find_differing(ctx.dynamodb, table, names, page):
                 (deleted if stored is None else changed).append(key_text(entry.written or {}, names))
     return Since("item", number, tuple(deleted), tuple(changed))

@@ -38,7 +38,7 @@ def observe_dynamodb(inquiry: TraceContext, name: str, person: Mapping[str, Any]
     pattern = inquiry.settings.patterns[name]
     trace = inquiry.question.trace
     form = form_of_items(trace, inquiry.facts.known_plan(), pattern.entities, inquiry.linked_rows)
-    table = inquiry.facts.dynamodb().described.get(pattern.table or "")
+    table = inquiry.facts.described().get(pattern.table or "")
     prepared = prepare(pattern, inquiry.parameters(person), table)
     asked = describe(prepared)
     request: dict[str, Any] = {"pattern": name, "declared": shown(asked)}
@@ -114,7 +114,7 @@ def declared_guard(inquiry: TraceContext, name: str | None, person: Mapping[str,
         return None
     pattern = inquiry.settings.patterns[name]
     try:
-        table = inquiry.facts.dynamodb().described.get(pattern.table or "")
+        table = inquiry.facts.described().get(pattern.table or "")
         return describe(prepare(pattern, inquiry.parameters(person), table))
     except (Unknown, StoreError):
         return None

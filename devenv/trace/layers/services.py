@@ -115,7 +115,7 @@ def look_at_dynamodb(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]
     from devenv.steps.schema_load.schema_load import diff_table
 
     try:
-        described = facts.dynamodb().described
+        described = facts.described()
     except StoreError as error:
         return [unanswered(facts, "dynamodb", error)], []
     troubles = []

@@ -310,6 +310,7 @@ def facts_of(row: Row, port: int, root: Path) -> DoctorFacts:
     if row.items is not None:
         items = row.items
         described = row.described if row.described is not None else dict.fromkeys(facts.table_names, TABLE)
+        facts.described = Lazy(lambda: described)
         facts.dynamodb = Lazy(lambda: DynamoFacts(described, {"things": items}))
         facts.postgres = Lazy(lambda: PostgresFacts("1", Catalog(), None, row.rows, {}, Catalog()))
         facts.ttl = Lazy(dict)

@@ -62,6 +62,7 @@ def facts(world: World, *, seeded: Sequence[dict[str, Any]] = (), **changes: Any
     nothing = Catalog()
     loaded = {USERS: list(seeded)}
     made.postgres = Lazy(lambda: PostgresFacts("1", nothing, nothing, {USERS: world.rows}, loaded, nothing))
+    made.described = Lazy(lambda: items.described)
     made.dynamodb = Lazy(lambda: items)
     made.judgement = Lazy(lambda: made._judge_once(items, made.postgres))
     return made
@@ -156,7 +157,7 @@ def test_of_two_that_are_one_too_many_the_one_no_seed_made_is_deleted(world: Wor
 def test_a_seeded_item_whose_row_was_recreated_follows(world: World, reason: str, command: str) -> None:
     world.rows.remove(world.row("bo"))
     state = StepState("seed", "stale", reason, follows=True)
-    found = judged("orphan")(facts(world, is_seeded=lambda *_: True, look_steps=lambda: [state]))
+    found = judged("orphan")(facts(world, is_seeded=lambda *_: True, look_steps=lambda _: [state]))
     assert found.fix is not None
     assert command in str(found.fix.command)
     assert ("DELETE" in str(found.fix.command)) is (command != "devenv up")
@@ -176,13 +177,13 @@ def test_where_the_row_has_another_id_the_declaration_is_the_fix_and_no_deletion
     world.rows.remove(world.row("bo"))
     # Neither what setup loaded nor the step of the items is offered first: the row is there.
     done = StepState("seed", "done", "items may be left", command="devenv seed")
-    fix = judged("orphan")(recreated(facts(world, seeded=[lost], look_steps=lambda: [done]))).fix
+    fix = judged("orphan")(recreated(facts(world, seeded=[lost], look_steps=lambda _: [done]))).fix
     assert fix is not None
     assert fix.command is None
     assert fix.text.startswith('declare natural_key = { user_handle = "handle" } in [[links]] user in devenv.toml; ')
     assert "Delete no item: the rows exist. Then run `devenv doctor` again for the other" in fix.text
     stale = StepState("seed", "stale", "ids changed", follows=True)
-    follows = judged("orphan")(recreated(facts(world, is_seeded=lambda *_: True, look_steps=lambda: [stale]))).fix
+    follows = judged("orphan")(recreated(facts(world, is_seeded=lambda *_: True, look_steps=lambda _: [stale]))).fix
     assert follows is not None
     assert follows.command == "devenv up"
 
@@ -191,11 +192,11 @@ def test_items_of_rows_that_setup_replaced_are_not_deleted_one_by_one(world: Wor
     """The seed command wrote new items for the new rows; only the step itself clears all the old ones."""
     world.rows.remove(world.row("bo"))
     state = StepState("seed", "done", "items may be left", command="devenv seed")
-    found = judged("orphan")(facts(world, look_steps=lambda: [state]))
+    found = judged("orphan")(facts(world, look_steps=lambda _: [state]))
     assert found.fix is not None
     assert (found.fix.command, found.fix.safe) == ("devenv seed", False)
     assert "setup made new rows" in found.fix.text
-    usual = judged("orphan")(facts(world, look_steps=lambda: [replace(state, command=None)]))
+    usual = judged("orphan")(facts(world, look_steps=lambda _: [replace(state, command=None)]))
     assert usual.fix is not None
     assert "DELETE" in str(usual.fix.command)
 
@@ -317,17 +318,17 @@ def test_tables_that_nothing_is_declared_about_are_reported(world: World) -> Non
 def test_a_step_that_is_behind_the_rows_is_no_finding_but_reported(
     world: World, state: StepState, evidence: str
 ) -> None:
-    found = run_steps(facts(world, look_steps=lambda: [state]))
+    found = run_steps(facts(world, look_steps=lambda _: [state]))
     assert (found.status, found.evidence) == ("ok", evidence)
 
 
 def test_a_step_that_would_fail_again_is_not_offered_again(world: World) -> None:
     failed = StepState("seed", "failed", REASON)
-    again = run_steps(facts(world, look_steps=lambda: [failed]))
+    again = run_steps(facts(world, look_steps=lambda _: [failed]))
     assert again.fix is not None
     assert (again.fix.command, again.fix.safe) == ("devenv up", True)
     world.row("ada")["handle"] = f"ada-{uuid.uuid4()}"
-    stuck = run_steps(facts(world, look_steps=lambda: [failed]))
+    stuck = run_steps(facts(world, look_steps=lambda _: [failed]))
     assert stuck.fix is not None
     assert (stuck.fix.command, stuck.fix.safe) == (None, False)
     assert "restore the row's value" in stuck.fix.text
@@ -470,7 +471,7 @@ def test_a_match_that_fits_no_item_is_named_and_not_the_id_that_was_asked_for(wo
 def test_a_step_that_up_does_not_correct_names_its_own_command(world: World) -> None:
     """A seed that is a command: `devenv up` would run it beside its old items."""
     stale = StepState("seed", "stale", "setup has run again", command="devenv seed")
-    found = run_steps(facts(world, look_steps=lambda: [stale]))
+    found = run_steps(facts(world, look_steps=lambda _: [stale]))
     assert found.fix is not None
     assert (found.fix.command, found.fix.safe) == ("devenv seed", False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from devenv.config.schema import Settings
 from devenv.core.errors import Exit, StoreError, UsageError
 from devenv.core.lazy import Lazy
-from devenv.core.model import CheckResult, DynamoTarget, Outcome, PostgresTarget, Skip, Targets
+from devenv.core.model import CheckResult, DynamoTarget, Outcome, PostgresTarget, Skip, StepState, Targets
 from devenv.doctor.checks.check import Check, failed, passed, unneeded
 from devenv.doctor.checks.registry import CHECKS
 from devenv.doctor.context import DoctorContext, DoctorFacts
@@ -121,6 +122,42 @@ def test_a_check_that_hangs_ends_at_its_limit_and_holds_no_one(late: str) -> Non
         release.set()
     assert [finding.status for finding in found] == [late, "ok", "skip"]
     assert found[0].evidence == "no answer within 0.1 s"
+
+
+def turned(facts: DoctorFacts, waits: bool) -> Outcome:
+    """Read pages for longer than a check may take, each of them soon; `waits`: as a check that needs them."""
+    pages = facts.reading.pages(time.sleep(0.1) or {} for _ in range(22))
+
+    def read() -> int:
+        return len(list(pages))
+
+    return passed(str(facts.reading.needed(read)() if waits else read()))
+
+
+def test_a_check_waits_for_a_long_read_that_gets_on() -> None:
+    assert statuses(check("A1", lambda facts: turned(facts, True), limit_s=1.5)) == {"A1": "ok"}
+    assert statuses(check("A1", lambda facts: turned(facts, False), limit_s=1.5)) == {"A1": "error"}
+
+
+@pytest.mark.parametrize("how", ["slow pages", "no end"])
+def test_a_read_that_hangs_or_does_not_end_is_cut(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    if how == "slow pages":
+        monkeypatch.setattr("devenv.links.read_progress.SLOW_S", 0.01)
+    else:
+        monkeypatch.setattr("devenv.doctor.runner.LONGEST_S", 0.1)
+    assert statuses(check("A1", lambda facts: turned(facts, True), limit_s=0.5)) == {"A1": "error"}
+
+
+def test_steps_that_tell_how_they_get_on_are_waited_for() -> None:
+    def look(say: Callable[[str], None]) -> tuple[StepState, ...]:
+        for number in range(22):
+            time.sleep(0.1)
+            say(f"{number} compared")
+        return (StepState("seed", "done", "loaded"),)
+
+    facts = DoctorFacts(replace(CONTEXT, look_steps=look))
+    one = check("A1", lambda facts: passed(facts.steps()[0].state), limit_s=1.5)
+    assert [found.status for found in run_checks([one], facts)] == ["ok"]
 
 
 def test_checks_run_beside_each_other() -> None:
