@@ -83,6 +83,7 @@ class TraceDrafter(LibraryDrafter):
             single = pattern.query.operation == "GetItem"
             found = thing_of(pattern, self.entities) if single else entity_of(pattern, self.entities)
             if pattern.query.operation != "Query" and not (found and self.is_one_thing(pattern)):
+                self.undeclared += self.why_no_request(pattern) if single else []
                 continue
             if found is None:
                 untraced.append(pattern)
@@ -90,6 +91,7 @@ class TraceDrafter(LibraryDrafter):
             route = self.route_of(pattern)
             if pattern.query.function.name or route:
                 self.trace(pattern, *found, route)
+                self.undeclared += [] if route else self.why_no_request(pattern)
             else:
                 self.undeclared.append(
                     f"[trace.{pattern.name}]: no function and no route that contains {pattern.seen[0]} was recognised."
@@ -101,6 +103,21 @@ class TraceDrafter(LibraryDrafter):
             self.undeclared.append(self.why_untraced(pattern))
         if not self.traced:
             self.sheet.plain(self.sketch())
+
+    def why_no_request(self, pattern: FoundPattern) -> list[str]:
+        """The line that `init` prints where one route calls a query's function, and how to request it is not clear."""
+        short = pattern.query.function.short
+        asked = [route for code in self.survey.code for route in code.routes if short and short in route.calls]
+        if len(asked) != 1 or not asked[0].parameters:
+            return []
+        (route,) = asked
+        single = pattern.query.operation == "GetItem"
+        section = f"trace.{pattern.name}" if single else f"trace.{pattern.name}.request"
+        return [
+            f"[{section}]: {route.path} ({route.file}:{route.line}) calls {short}."
+            f" How do its parameters lead to the key of [patterns.{pattern.name}]? Declare it: devenv help traces"
+            + (", One thing by its key" if single else "")
+        ]
 
     def is_one_thing(self, pattern: FoundPattern) -> bool:
         """Return True for one item by its key, which a function gives back whole, and a route asks for."""

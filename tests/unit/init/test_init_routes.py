@@ -232,3 +232,26 @@ def whole(id):
     assert one.answers["harvest"] == {"day": "day", "kilos": "kilos"}
     assert many.answers["readings"] == {"at": "taken_at", "celsius": "celsius"}
     assert whole.answers == {}
+
+
+def test_a_route_whose_parameters_do_not_lead_to_the_key_is_printed(tmp_path: Path) -> None:
+    app = """
+from flask import Flask
+from boto3.dynamodb.conditions import Key
+import boto3
+app = Flask(__name__)
+table = boto3.resource("dynamodb").Table("things")
+
+def list_loans(member_id):
+    return table.query(KeyConditionExpression=Key("id").eq(f"MEMBER#{member_id}"))["Items"]
+
+def add_loan(member_id):
+    table.put_item(Item={"id": f"MEMBER#{member_id}", "note": "x"})
+
+@app.get("/cards/<card>/<week>/loans")
+def show(card, week):
+    return list_loans(find_member(card, week))
+"""
+    _, body = made(tmp_path, {"docker-compose.yml": COMPOSE, "app.py": app, "things.json": REQUEST})
+    [line] = [each for each in body["undeclared"] if "/cards/{card}/{week}/loans" in each]
+    assert "calls list_loans" in line
