@@ -74,7 +74,11 @@ def other_name(faults: Sequence[Fault]) -> str | None:
     records = [fault.record for fault in faults if fault.record is not None]
     shared = set.intersection(*(set(record.item) for record in records)) if records else set()
     if records and (kind := records[0].kind) is not None:
-        shared -= {*records[0].keys, *(field.attribute for field in kind.fields)}
+        shared -= {
+            *records[0].keys,
+            *(field.attribute for field in kind.fields),
+            *(field.name for field in kind.fields),
+        }
     return shared.pop() if len(shared) == 1 else None
 
 

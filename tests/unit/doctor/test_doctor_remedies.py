@@ -126,6 +126,7 @@ def test_an_attribute_that_every_item_has_under_another_name_is_named(world: Wor
     letters = [item for item in world.items if item["pk"].startswith("MSG#")]
     for item in letters:
         item["msg"] = item.pop("message")
+        item["message_group_uuid"] = item["pk"].removeprefix("MSG#")
     fix = judged("missing_attribute")(facts(world)).fix
     assert fix is not None
     assert "has `message`, and all have `msg`, which is not declared" in fix.text
