@@ -262,7 +262,9 @@ def with_port(found: FoundApplication, survey: Survey) -> FoundApplication:
     )
     ports = [survey.ports[file] for file in inside if not file.endswith(".go") or file in programs or not programs]
     read = {name for code in survey.code if code.file.startswith(prefix) for name in code.variables}
-    known = next((each for each in ports if each.variable), None)
+    # `port: Number(process.env.BASE_PORT || 5432)` that a driver gets is the store's.
+    stores = {name for code in survey.code for name, place in code.uses.items() if place}
+    known = next((each for each in ports if each.variable and each.variable not in stores), None)
     name = known.variable if known else next((each for each in PORTS if each in read), None)
     given = survey.variables.get(name or "", "")
     number = int(given) if given.isdigit() else known.number if known else None

@@ -21,6 +21,10 @@ GO: Final = late(
     r"(?:[Gg]et[Ee]nv|[eE]nv\w*)\(\s*\"(?P<v1>\w*(?:ADDR|ADDRESS|PORT|LISTEN))\"\s*\)?(?:[^\"]|\"\"){0,120}?\"(?:[\w.]*:)?(\d{2,5})\""
     r"|ListenAndServe\(\s*\"[\w.]*:(\d{2,5})\"|\.(?:Run|Start|Listen)\(\s*\"[\w.]*:(\d{2,5})\""
 )
+# A port of something that the program connects to, by its name.
+ELSEWHERE: Final = re.compile(
+    r"(?:^|_)(?:DB|DATABASE|PG|POSTGRES\w*?|SQL|MYSQL|MONGO\w*?|DYNAMO\w*?|REDIS|CACHE|SMTP|MAIL\w*?|KAFKA|RABBIT\w*?|AMQP)_?PORT$"
+)
 RUBY: Final = late(r"^\s*set\s+:port,\s*(?:ENV\.fetch\(\s*['\"](?P<v1>\w+)['\"]\s*,\s*)?['\"]?(\d{2,5})", re.MULTILINE)
 
 
@@ -51,5 +55,5 @@ def ports_in(file: str, text: str) -> Iterator[FoundPort]:
         names = [name for key, name in match.groupdict().items() if key.startswith("v") and name]
         number = next((int(each) for each in match.groups() if each and each.isdigit()), 0)
         variable = names[0] if names else ""
-        if 0 < number < 65536:
+        if 0 < number < 65536 and not ELSEWHERE.search(variable):
             yield FoundPort(number, variable, re.search(r"ADDR|LISTEN", variable) is not None)

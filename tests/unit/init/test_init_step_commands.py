@@ -190,6 +190,24 @@ func main() {
     assert (settings.backend.port, settings.backend.env) == (8090, {"LISTEN_ADDR": "127.0.0.1:{port}"})
 
 
+@pytest.mark.parametrize("name", ["DB_PORT", "PGPORT", "BASE_PORT", "REDIS_PORT"])
+def test_the_port_of_a_store_is_not_the_applications(tmp_path: Path, name: str) -> None:
+    settled = f"""
+const knex = require('knex')({{ client: 'pg', connection: {{
+  host: process.env.BASE_HOST, port: Number(process.env.{name} || 5432), password: process.env.BASE_PASSWORD }} }});
+"""
+    server = "const express = require('express');\nexpress().listen(process.env.PORT || 3100);\n"
+    files = {
+        "package.json": json.dumps({"scripts": {"start": "node src/server.js"}, "dependencies": {"express": "4"}}),
+        "src/base.js": settled,
+        "src/server.js": server,
+        "db/schema.sql": "CREATE TABLE t (id int PRIMARY KEY);",
+    }
+    settings, _ = made(tmp_path, files)
+    assert settings.backend is not None
+    assert settings.backend.env == {"PORT": "{port}"}
+
+
 # --- variables
 
 
