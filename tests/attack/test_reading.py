@@ -179,6 +179,11 @@ INDIRECT = [
         f" FUNCTION 1 indirect.{name}_order({kind}, {kind})"
         for name, kind, default in (("text", "text", ""), ("odd", "indirect.odd", "DEFAULT"))
     ),
+    "CREATE TABLE indirect.indexed (a int)",
+    "CREATE FUNCTION indirect.planned(int) RETURNS int LANGUAGE plpgsql IMMUTABLE"
+    " AS 'BEGIN IF session_user = ''devenv_reader'' OR pg_is_in_recovery() IS NULL THEN PERFORM public.act(); END IF;"
+    " RETURN $1; END'",
+    "CREATE INDEX ON indirect.indexed ((a + indirect.planned(1)))",
     "CREATE TYPE indirect.texts AS RANGE (subtype = text, subtype_opclass = indirect.text)",
 ]
 ODDS = "(VALUES (ROW(1)::indirect.odd), (ROW(2)::indirect.odd)) v(c)"
@@ -200,6 +205,7 @@ WAYS = [
     "SELECT coalesce(c, '(x)') FROM indirect.holding",
     """SELECT json_populate_record(NULL::indirect.holding, '{"c": {"a": "x"}}')""",
     "SELECT '[a,b]'::indirect.texts",
+    "SELECT a FROM indirect.indexed",
     f"SELECT * FROM {ODDS} ORDER BY c",
     f"SELECT DISTINCT c FROM {ODDS}",
     f"SELECT count(*) FROM {ODDS} GROUP BY c",
@@ -305,6 +311,25 @@ def test_devenv_calls_no_function_in_the_place_of_a_built_in_one(
             connection.execute("DROP SCHEMA shade CASCADE")
             connection.execute("DROP FUNCTION IF EXISTS public.shade CASCADE")
     assert not traps.exists()
+
+
+def test_a_superuser_plans_no_function_of_another_role(running: ProjectDir, sign_in: dict[str, object]) -> None:
+    from tests.attack.places import PostgresError, connect_reading
+
+    with psycopg.connect(running.env()["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA planned CREATE TABLE indexed (a int)")
+        try:
+            connection.execute(
+                "CREATE FUNCTION planned.one(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 1; END'"
+            )
+            connection.execute("CREATE INDEX ON planned.indexed ((a + planned.one(1)))")
+            connect_reading(sign_in["superuser"])
+            connection.execute("ALTER FUNCTION planned.one OWNER TO attack_owner")
+            with pytest.raises(PostgresError, match="nothing is read"):
+                connect_reading(sign_in["superuser"])
+            connect_reading(sign_in["owner"])
+        finally:
+            connection.execute("DROP SCHEMA planned CASCADE")
 
 
 def test_a_session_of_the_same_role_is_not_ended(running: ProjectDir, sign_in: dict[str, object]) -> None:

@@ -91,14 +91,27 @@ SELECT coalesce(string_agg(f.ftrelid::regclass::text, ', '), '') FROM pg_foreign
 WHERE f.ftrelid = ANY ($1::oid[]) AND EXISTS (SELECT FROM unnest(f.ftoptions) o WHERE o LIKE 'program=%')
 """
 OPERATORS: Final = b"SELECT o.oprcode::oid::int8 FROM pg_operator o WHERE o.oid = ANY ($1::oid[])"
+# Planning evaluates what is constant in the expressions of a table's indexes, as whoever reads the table.
+PLANNING: Final = r"""
+WITH RECURSIVE tables AS (
+  SELECT unnest($1::oid[]) AS oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tables t ON t.oid = i.inhparent
+), expressions AS (
+  SELECT concat(i.indexprs::text, ' ', i.indpred::text) AS text FROM pg_index i JOIN tables t ON t.oid = i.indrelid
+)
+SELECT DISTINCT p.oid::int8 FROM expressions e
+CROSS JOIN LATERAL regexp_matches(e.text, 'funcid (\d+)', 'g') f
+JOIN pg_proc p ON p.oid = f[1]::oid JOIN pg_language l ON l.oid = p.prolang
+WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')
+"""
 NAMES: Final = b"SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc WHERE oid = ANY ($1::oid[])"
 # In the description, whose lines the server breaks at blanks.
 CALLED: Final = late(r":\w*(?:funcid|fnoid) (\d+)")
 OPERATED: Final = late(r":(?:\w*op|opno|opnos \(o) ([\d ]+)")
 TYPED: Final = late(r":(?:\w*type(?:id)?|\w*types \(o) ([\d ]+)")
 RELATIONS: Final = late(r":relid (\d+)")
-# A function or an operator of the database in the place of a built-in one: of its name, and of built-in types only.
-SHADOWS: Final = b"""
+# A function or an operator of the database in the place of a built-in one: of its name, and of built-in types only. And
+# functions in indexes that do not belong to a superuser: planning a superuser's query evaluates them.
+SHADOWS: Final = rb"""
 SELECT coalesce(string_agg(name, ', '), '') FROM (
   SELECT p.oid::regprocedure::text AS name FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
   WHERE p.oid >= 16384 AND (p.prokind = 'a' OR l.lanname NOT IN ('c', 'internal'))
@@ -109,6 +122,12 @@ SELECT coalesce(string_agg(name, ', '), '') FROM (
   JOIN pg_language l ON l.oid = p.prolang
   WHERE o.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') AND o.oprleft < 16384 AND o.oprright < 16384
     AND EXISTS (SELECT FROM pg_operator b WHERE b.oprname = o.oprname AND b.oprnamespace = 11)
+  UNION
+  SELECT p.oid::regprocedure::text FROM pg_index i
+  CROSS JOIN LATERAL regexp_matches(concat(i.indexprs::text, ' ', i.indpred::text), 'funcid (\d+)', 'g') f
+  JOIN pg_proc p ON p.oid = f[1]::oid JOIN pg_language l ON l.oid = p.prolang JOIN pg_roles r ON r.oid = p.proowner
+  WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') AND NOT r.rolsuper
+    AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
 ) found
 """
 CATALOG_FIRST: Final = b"SET LOCAL search_path = pg_catalog"
@@ -141,9 +160,11 @@ def called_by(described: Sequence[str]) -> Called:
 
 
 def functions_of(raw: psycopg.RawCursor[Any], called: Called) -> list[int]:
-    """Every function that is called: by name, and behind operators, of which sorting names only the operator."""
+    """Every function that is called: by name, behind operators (sorting names only these), and in planning."""
     raw.execute(OPERATORS, [sorted(called.operators)])
-    return sorted(called.functions | {number for (number,) in raw.fetchall()})
+    found = {number for (number,) in raw.fetchall()}
+    raw.execute(PLANNING.encode(), [sorted(called.relations)])
+    return sorted(called.functions | found | {number for (number,) in raw.fetchall()})
 
 
 def explained(statement: str) -> str:

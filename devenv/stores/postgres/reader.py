@@ -55,9 +55,11 @@ SELECT set_config('role', 'pg_read_all_data', true), set_config('row_security', 
 WHERE to_regrole('pg_read_all_data') IS NOT NULL
 """
 LIMITS: Final = "SET LOCAL search_path = pg_catalog; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}"
-# The server describes a parsed statement to this session alone, a superuser's not even to its own log.
+# The server describes a parsed statement to this session alone, a superuser's not even to its own log. Planning then
+# evaluates no checks of tables.
 DESCRIBE: Final = b"""
-SET LOCAL client_min_messages = 'log'; SET LOCAL debug_pretty_print = off; SET LOCAL debug_print_rewritten = on
+SET LOCAL client_min_messages = 'log'; SET LOCAL debug_pretty_print = off; SET LOCAL debug_print_rewritten = on;
+SET LOCAL constraint_exclusion = off
 """
 UNLOGGED: Final = b"SET LOCAL log_min_messages = 'panic'"
 QUIET: Final = b"SET LOCAL client_min_messages = 'notice'; SET LOCAL debug_print_rewritten = off"
@@ -104,17 +106,17 @@ def reading(
 
 
 def refuse_shadows(connection: Connection, target: PostgresTarget) -> None:
-    """PostgresError if a superuser's statement of devenv's could call a function of the database by mistake."""
+    """PostgresError if a superuser's statement of devenv's could call a function of the database."""
     with translated(target.address), connection.transaction():
         raw = psycopg.RawCursor(connection)
         raw.execute(acting.CATALOG_FIRST)
         shadows = tell(raw, acting.SHADOWS)
     if shadows:
         raise PostgresError(
-            f"{target.user} is a superuser of Postgres at {target.address}, where other functions stand in the place"
-            " of built-in ones, so nothing is read",
-            detail=f"{shadows}: Postgres may call them instead, as a superuser; name a role that may only read:"
-            " [external] postgres in devenv.toml",
+            f"{target.user} is a superuser of Postgres at {target.address}, where reading could call functions of"
+            " the database, so nothing is read",
+            detail=f"as a superuser Postgres may call {shadows}, which has the name of a built-in one or belongs to an"
+            " index; name a role that may only read: [external] postgres in devenv.toml",
             code=READ_ONLY,
         )
 
