@@ -60,6 +60,8 @@ TOKEN: Final = late(
     r"|\beyJ[\w-]{6,}(?:\.[\w-]*)*"
     r"|\b(?:sk|rk|pk|whsec)_(?:(?:live|test)_)?[A-Za-z0-9]{16,}|\bgh[oprsu]_[A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}"
     r"|\bglpat-[\w-]{16,}|\bxox[abeoprs]-[\w-]{8,}|\bsk-[\w-]{20,}|\bAIza[\w-]{20,}|\bSG\.[\w-]{16,}\.[\w-]{16,}"
+    # Of Postgres's roles.
+    r"|\bSCRAM-SHA-256\$\d+:[\w+/=]+\$[\w+/=]+:[\w+/=]+|\bmd5[0-9a-f]{32}\b"
     r"|\bnpm_[A-Za-z0-9]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.DOTALL,
 )

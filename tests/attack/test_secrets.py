@@ -23,6 +23,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from tests.attack.outside import Outside
 from tests.attack.places import data_home
 from tests.e2e import world
 from tests.support import ProjectDir, empty_project, reference_project
@@ -363,3 +364,13 @@ def test_nothing_here_is_vacuous() -> None:
     values: dict[str, Any] = variables(draw, "")
     assert len(draw.parts) > 20
     assert draw.seen_in(" ".join(values.values())) != []
+
+
+def test_a_pattern_shows_no_role_s_password(outside: Outside, tmp_path: Path) -> None:
+    """Not what Postgres keeps of it either: a weak one can be found from that."""
+    text = '[patterns.p]\nsql = "SELECT rolpassword AS a FROM pg_authid WHERE rolpassword IS NOT NULL"\n'
+    clone = outside.folder(tmp_path / "clone", text)
+    for words in ((), ("--json",)):
+        ran = clone.ok("patterns", "run", "p", *words)
+        assert "****" in ran.out
+        assert "SCRAM" not in ran.all
