@@ -118,6 +118,8 @@ def table(cases: Sequence[Case]) -> list[str]:
         lines.append(
             f"{case.name:<45} {right:<6} {case.said_layer}/{case.said_kind}; object {list(case.names)}: {thing}"
         )
+        if case.lacking or case.layer != case.said_layer:
+            lines.append(f"    {case.said}")
     return lines
 
 
