@@ -41,6 +41,7 @@ from devenv.trace.judge.pages import (
     cause_of_gap,
     cause_of_repeat,
     ended_text,
+    ends_text,
     failed_page,
     failed_text,
     first_page,
@@ -295,7 +296,8 @@ def judge_list(
             yield http_fault(seen, "status", f"{head}: an error is answered as {member.status}", said, between)
         else:
             part = which_part(subject, expected, between, first_page(member)) if entries else ALL_LOST
-            yield http_fault(seen, "items_lost", head, ended_text(member, part), between, "missing")
+            part = ends_text(subject, member, between.missing) or ended_text(member, part)
+            yield http_fault(seen, "items_lost", head, part, between, "missing")
     elif between.extra:
         text = f"the API returns {count(len(between.extra))} that the function does not return"
         yield http_fault(seen, "body_changed", text, said, between, "extra")

@@ -97,6 +97,27 @@ def ended_text(member: Answer, part: str) -> str:
     return f"{part.removesuffix(f', {ONE_PAGE}')}: page {member.pages} has no {header} {NO_NEXT}"
 
 
+def ends_text(subject: Subject, member: Answer, missing: Sequence[Entry]) -> str | None:
+    """`the newest 1 of each of 3 pages is lost`: each page lacks as many at the same end; None where it is not so."""
+    texts = [entry.fields.get(subject.sorted_by or "") or "" for entry in missing]
+    spans = sorted(member.spans)
+    if len(spans) < 2 or not all(texts):
+        return None
+    lows, highs = [low for low, _ in spans], [high for _, high in spans]
+    ends = {
+        "oldest": [sum(before < text < low for text in texts) for before, low in zip(["", *highs], lows, strict=False)],
+        "newest": [
+            sum(high < text and (after is None or text < after) for text in texts)
+            for high, after in zip(highs, [*lows[1:], None], strict=True)
+        ],
+    }
+    for which, numbers in ends.items():
+        if numbers[0] and len(set(numbers)) == 1 and sum(numbers) == len(texts):
+            lost = number_of(numbers[0], "is", "are")
+            return f"the {which} {lost} lost on each of {len(spans)} pages"
+    return None
+
+
 # --- entries on two pages, and on none ---
 
 

@@ -72,11 +72,9 @@ UNSEEN: tuple[Fault, ...] = (
         lambda b: b.with_variables("AWS_ENDPOINT_URL_DYNAMODB", AWS_ENDPOINT_URL="http://127.0.0.1:9"),
         names=("127.0.0.1:9",),
     ),
-    Fault("Postgres hangs", 0, "services", "unreachable", pause("postgres"), names=("postgres",)),
-    Fault("the application was killed", 0, "services", "unreachable", kill("backend"), names=("backend",)),
-    Fault(
-        "no message text", 0, "dynamodb", "missing_attribute", lacking("message"), names=("message", "{messages[125]}")
-    ),
+    Fault("Postgres hangs", 0, "services", "unreachable", pause("postgres"), names=("Postgres",)),
+    Fault("the application was killed", 0, "services", "unreachable", kill("backend"), names=("the application",)),
+    Fault("no message text", 0, "dynamodb", "missing_attribute", lacking("message"), names=("`message`", "MSG#")),
     Fault(
         "an unknown author",
         0,
@@ -85,7 +83,7 @@ UNSEEN: tuple[Fault, ...] = (
         lambda b: b.change(b.messages()[-2], user_uuid=str(uuid.uuid4()), user_handle="ghost"),
         names=("user_uuid", "ghost"),
     ),
-    Fault("a row names its owner", 0, "dynamodb", "foreign_member", own_id, names=("ines",)),
+    Fault("a row names its owner", 0, "dynamodb", "foreign_member", own_id, names=("GRP#", "user_uuid")),
     Fault(
         "not a uuid at all",
         0,
@@ -136,7 +134,7 @@ UNSEEN: tuple[Fault, ...] = (
         "library",
         "items_lost",
         library(RETURN[:-1] + ' if item["user_handle"] != "ines"]'),
-        names=("list_messages", "ines"),
+        names=("list_messages", "Ines Halvorsen"),
     ),
     Fault(
         "a map instead of a list",

@@ -10,6 +10,7 @@ import pytest
 from devenv.trace.answers import Form, read_answer
 from devenv.trace.difference import compare
 from devenv.trace.judge.fault import changed_text
+from devenv.trace.judge.pages import ends_text
 from devenv.trace.judge.verdict import judge
 from devenv.trace.layers.origins import find_origins
 from devenv.trace.observation import (
@@ -115,6 +116,25 @@ def test_a_later_page_that_names_no_next_one() -> None:
     assert first is not None
     assert first.kind == "items_lost"
     assert first.cause == "the oldest 3 are lost: the list ends after 2: page 2 has no Link to a next page"
+
+
+@pytest.mark.parametrize(
+    ("kept", "spans", "said"),
+    [
+        ((1, 3), (("b", "b"), ("d", "d")), "the oldest 1 is lost on each of 2 pages"),
+        ((0, 2), (("a", "a"), ("c", "c")), "the newest 1 is lost on each of 2 pages"),
+        ((0, 3), (("a", "a"), ("d", "d")), None),
+        ((1, 2), (("b", "b"), ("c", "c")), None),
+        ((0, 2), (("a", "c"),), None),
+    ],
+)
+def test_entries_lost_at_the_same_end_of_each_page(
+    kept: tuple[int, ...], spans: tuple[tuple[str, str], ...], said: str | None
+) -> None:
+    letters = [Entry(name, {SUBJECT.sorted_by or "": name}) for name in "abcd"]
+    member = replace(MEMBER, entries=tuple(letters[number] for number in kept), spans=spans, pages=len(spans))
+    missing = [entry for number, entry in enumerate(letters) if number not in kept]
+    assert ends_text(SUBJECT, member, missing) == said
 
 
 def test_where_a_redirect_led_is_named() -> None:
