@@ -328,6 +328,12 @@ class TraceDrafter(LibraryDrafter):
             )
         elif route and self.application_command:
             self.request(pattern, route, other)
+        elif route is None and self.application_command:
+            function = pattern.query.function
+            self.undeclared.append(
+                f"[trace.{pattern.name}.request]: no route that calls {function.name} ({function.file}:{function.line})"
+                " was recognised. If there is one, declare it: devenv help traces"
+            )
 
     def is_view(self, function: Function) -> bool:
         """Return True for the function of a route: without a request it cannot be called."""

@@ -17,6 +17,8 @@ MOST_NAMES: Final = 10_000
 UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 PLACE: Final = re.compile(r"\{(\w+)\}")
 VERBS: Final = re.compile(r"^(list|get|query|fetch|find|read|load|create|put|add|insert|new|save|make|write|send)_")
+# Names of functions that say nothing of what they write.
+HANDLERS: Final = re.compile(r"^(?:(?:lambda_)?handler|main|run|execute|index)$")
 ID_NAMES: Final = ("uuid", "id", "guid")
 LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 # The attributes by which people tell kinds apart, and words of a sort key that only say "the thing itself".
@@ -79,7 +81,8 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
         mark = (table.table, *(PLACE.sub("", match.get(name, "")) for name in key_of(table)))
         where = f"{shape.function.file}:{shape.line}"
         literal = PLACE.sub("", template or "")
-        own = VERBS.sub("", snake(shape.function.short)) or literal.strip("#:_-").lower() or table.table
+        called = HANDLERS.sub("", snake(shape.function.short))
+        own = VERBS.sub("", called) or literal.strip("#:_-").lower() or table.table
         fields = fields_of(shape.attributes, match, key_of(table))
         if (known := found.get(mark)) is not None:
             other = {n: t for n, t in fields.items() if n not in PLACE.findall(template or "") or n in shape.attributes}
@@ -89,7 +92,8 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
         label = free_name(label, {each.name for each in found.values()})
         kept = match if hash_key in match else {}
         found[mark] = FoundEntity(label, table.table, kept, fields, (where,), frozenset(shape.attributes))
-    kinds = [refined(each, survey) for each in found.values()]
+    tables = [each.table for each in found.values()]
+    kinds = [refined(each, survey, alone=tables.count(each.table) == 1) for each in found.values()]
     kinds += seeded(survey, kinds)
     kinds += whole_tables(survey, kinds)
     # Two kinds in one table are told apart by their keys, or not at all.
@@ -140,9 +144,12 @@ def kind_name(attributes: Mapping[str, Attribute], match: Mapping[str, str], key
     return name.lower().replace("-", "_") or None
 
 
-def refined(entity: FoundEntity, survey: Survey) -> FoundEntity:
-    """An entity with the types that its items in the seeds have, without attributes of an unknown type."""
-    table = [item for table, item in survey.seeds.items if table == entity.table and entity.match]
+def refined(entity: FoundEntity, survey: Survey, *, alone: bool = False) -> FoundEntity:
+    """An entity with the types that its items in the seeds have, without attributes of an unknown type.
+
+    `alone`: the only kind in its table that the code writes, so that all items are of it.
+    """
+    table = [item for table, item in survey.seeds.items if table == entity.table and (entity.match or alone)]
     items = [item for item in table if places_in(entity.match, item) is not None]
     seen = types_in(entity.match, items)
     types: dict[str, str] = {}

@@ -10,7 +10,7 @@ from typing import Final
 from devenv.core.late import late
 from devenv.core.value import Value
 from devenv.init.guards import decorated_by, depends_of, is_guard
-from devenv.init.source import assignments
+from devenv.init.source import DEPTH, assignments, read_variable
 
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 ROUTE_PLACE: Final = late(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
@@ -59,7 +59,7 @@ def read_routes(file: str, tree: ast.Module, names: Mapping[str, ast.expr] | Non
     `names` are the values of the module's names, with those that it imports.
     """
     names = names or {}
-    prefixes, makers = dict(own_prefixes(tree)), dict(assignments(tree))
+    prefixes, makers = dict(own_prefixes(tree, names)), dict(assignments(tree))
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -241,13 +241,43 @@ def read_arguments(nodes: Iterable[ast.AST]) -> Iterator[str]:
                 yield name
 
 
-def own_prefixes(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def prefix_of(words: Iterable[ast.keyword], names: Mapping[str, ast.expr]) -> str | None:
+    """The prefix among the options of a router or a mount, "" without one; None where it is computed."""
+    node = next((w.value for w in words if w.arg in ("prefix", "url_prefix")), None)
+    return "" if node is None else prefix_text(node, names)
+
+
+def prefix_text(node: ast.expr, names: Mapping[str, ast.expr], depth: int = 0) -> str | None:
+    """The text of a prefix that is spelt out, put together, or the default of a variable; None for any other."""
+    if (read := read_variable(node)) is not None:
+        return read[1]
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.Constant(value=None):
+            return ""
+        case ast.Name(id=name) if name in names and depth < DEPTH:
+            return prefix_text(names[name], names, depth + 1)
+        case ast.FormattedValue(value=inner):
+            return prefix_text(inner, names, depth + 1)
+        case ast.JoinedStr(values=parts):
+            texts = [prefix_text(part, names, depth + 1) for part in parts]
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            texts = [prefix_text(part, names, depth + 1) for part in (left, right)]
+        case ast.BoolOp(values=[first, *rest]):
+            return next(filter(None, (prefix_text(each, names, depth + 1) for each in (first, *rest))), None)
+        case _:
+            return None
+    known = [text for text in texts if text is not None]
+    return "".join(known) if len(known) == len(texts) else None
+
+
+def own_prefixes(tree: ast.Module, names: Mapping[str, ast.expr]) -> Iterator[tuple[str, str]]:
     """name -> prefix of `APIRouter(prefix="/x")` and `Blueprint("x", __name__, url_prefix="/x")`."""
     for name, node in assignments(tree):
-        if isinstance(node, ast.Call) and called_name(node) in ("APIRouter", "Blueprint"):
-            prefix = next((w.value for w in node.keywords if w.arg in ("prefix", "url_prefix")), None)
-            if isinstance(prefix, ast.Constant) and isinstance(prefix.value, str):
-                yield name, prefix.value
+        is_router = isinstance(node, ast.Call) and called_name(node) in ("APIRouter", "Blueprint")
+        if isinstance(node, ast.Call) and is_router and (prefix := prefix_of(node.keywords, names)):
+            yield name, prefix
 
 
 def read_mounts(tree: ast.Module, names: Mapping[str, ast.expr]) -> Iterator[tuple[str, RouterMount]]:
@@ -261,7 +291,7 @@ def read_mounts(tree: ast.Module, names: Mapping[str, ast.expr]) -> Iterator[tup
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    own = dict(own_prefixes(tree))
+    own = dict(own_prefixes(tree, names))
     for node in ast.walk(tree):
         match node:
             case ast.Call(
@@ -269,10 +299,10 @@ def read_mounts(tree: ast.Module, names: Mapping[str, ast.expr]) -> Iterator[tup
                 args=[ast.Name(id=name) | ast.Attribute(value=ast.Name(id=name)) as child, *_],
                 keywords=words,
             ):
-                prefix = next((w.value for w in words if w.arg in ("prefix", "url_prefix")), ast.Constant(""))
-                if not isinstance(prefix, ast.Constant) or not isinstance(prefix.value, str):
+                prefix = prefix_of(words, names)
+                if prefix is None:
                     continue
-                mount = RouterMount(own.get(owner, "") + prefix.value, owner, frozenset(depends_of(words, names)))
+                mount = RouterMount(own.get(owner, "") + prefix, owner, frozenset(depends_of(words, names)))
                 yield name, mount
                 imported, module = modules.get(name, ("", ""))
                 # Of `notes.router` the name is the module's; of `router` it is a name of a module.

@@ -13,6 +13,7 @@ from typing import Final, Literal
 from devenv.config.masking import split_address
 from devenv.host.files import read_text
 from devenv.init import golang_code, javascript_code, php_code, ruby, unused
+from devenv.init.class_constants import with_class_constants
 from devenv.init.code import Code, read_code
 from devenv.init.combined import mounted, with_answers, with_results
 from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, read_dotenv
@@ -73,7 +74,7 @@ SHARED: Final = re.compile(
 SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 # What a Python file must mention to be of interest: parsing all of a large project takes a while.
 TELLING: Final = re.compile(
-    r"dynamo|boto3|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(|__tablename__"
+    r"dynamo|boto3|psycopg|asyncpg|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(|__tablename__"
     r"|\burlpatterns\b|\bdef \w+\((?:self, )?request\b|\bmodels\.Model\b"
     r"|\bjwt\b|\bBaseSettings\b|\b(Flask|FastAPI)\(|include_router|register_blueprint|\bDepends\("
     # Data classes: items become objects of them.
@@ -185,7 +186,7 @@ def survey(root: Path) -> Survey:
     # Functions that a trace calls by themselves need it.
     django = {"DJANGO_SETTINGS_MODULE": own_module} if (own_module := settings_module(names, texts)) else {}
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
-    trees = with_queries(with_django_settings(with_variables(with_read_variables(read))))
+    trees = with_queries(with_django_settings(with_class_constants(with_variables(with_read_variables(read)))))
     tables, notes = read_tables(texts, trees, variables)
     scripts = with_script_variables(with_schemas({name: text for name, text in texts.items() if is_script(name)}))
     keys = keys_of(tables)
