@@ -133,9 +133,23 @@ class Resolver:
                 return first
             case "Fn::Select", [int(at) | str(at), list(parts)] if str(at).isdigit() and int(at) < len(parts):
                 return parts[int(at)]
-            case "Fn::Split", [str(glue), str(text)] if glue and "${" not in text:
-                return text.split(glue)
+            case "Fn::FindInMap" | "Fn::Split", [*parts]:
+                return self.split(parts) if name == "Fn::Split" else self.mapped(parts)
         return f"${{{name.removeprefix('Fn::')}}}"
+
+    def mapped(self, keys: list[Any]) -> Any:
+        """An entry of the template's Mappings."""
+        found: Any = self.tree.get("Mappings")
+        for key in keys[:3]:
+            found = found.get(key) if isinstance(found, dict) and isinstance(key, str) else None
+        return found if isinstance(found, str | int | list) else "${FindInMap}"
+
+    def split(self, parts: list[Any]) -> Any:
+        """A text in the parts between a separator."""
+        match parts:
+            case [str(glue), str(text)] if glue and "${" not in text:
+                return text.split(glue)
+        return "${Split}"
 
     def holds(self, condition: Any, depth: int) -> bool | None:
         """The truth of a condition, by its name or spelt out; None where it depends on what is not known."""
@@ -168,6 +182,8 @@ class Resolver:
             return OWN[target]
         parameters = self.tree.get("Parameters")
         parameter = parameters.get(target) if isinstance(parameters, dict) else None
+        if isinstance(parameter, dict) and str(parameter.get("Type", "")).startswith("AWS::SSM::Parameter::"):
+            return self.stored(str(parameter.get("Default"))) or f"${{{target}}}"
         if isinstance(parameter, dict) and parameter.get("Default") not in (None, ""):
             default = parameter["Default"]
             is_list = str(parameter.get("Type", "")).startswith(("CommaDelimitedList", "List<"))
@@ -175,6 +191,17 @@ class Resolver:
         if target in self.resources and self.resources[target].get("Type") in TABLES:
             return self.table_name(target)
         return f"${{{target}}}"
+
+    def stored(self, name: str) -> str | None:
+        """The value that the template itself gives an SSM parameter; None for one that is made elsewhere."""
+        for resource in self.resources.values():
+            properties = resource.get("Properties")
+            if resource.get("Type") != "AWS::SSM::Parameter" or not isinstance(properties, dict):
+                continue
+            if self.value(properties.get("Name")) == name:
+                value = self.value(properties.get("Value"))
+                return value if isinstance(value, str) else None
+        return None
 
     def table_name(self, target: str) -> str:
         """A table's name; one that CloudFormation makes up is not known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -14,11 +14,30 @@ PLACE: Final = re.compile(r"\$\{[^}]*\}")
 FILLERS: Final = frozenset(("TABLE", "NAME", "DDB", "DYNAMODB", "DYNAMO", "DB", "AWS"))
 
 
-def settle_names(tables: Iterable[Found], variables: Mapping[str, str]) -> tuple[Found, ...]:
-    """The tables; one with a computed name gets the one known value of a variable for tables that fits it."""
+# `os.environ.get("ORDERS_TABLE", "orders-dev")`, `process.env.ORDERS_TABLE ?? "orders-dev"`.
+DEFAULT: Final = re.compile(
+    r"\b\w*TABLE\w*['\"]?\s*\]?\s*(?:\|\||\?\?|,|\?:|:-)\s*['\"]?([A-Za-z][\w.-]{2,254})['\"})]"
+)
+CODE: Final = (".py", ".js", ".ts", ".mjs", ".cjs", ".go", ".rb", ".php", ".java", ".kt", ".sh")
+
+
+def default_names(texts: Mapping[str, str]) -> set[str]:
+    """The names of tables that code has as defaults of variables."""
+    return {found[1] for file, text in texts.items() if file.endswith(CODE) for found in DEFAULT.finditer(text)}
+
+
+def settle_names(
+    tables: Iterable[Found], variables: Mapping[str, str], defaults: Collection[str] = ()
+) -> tuple[Found, ...]:
+    """The tables; one with a computed name gets the one known value of a variable for tables that fits it.
+
+    `defaults` are the names that code falls back on: they count where no variable has a value.
+    """
     tables = tuple(tables)
     taken = {table.table for table in tables}
     values = {value for name, value in variables.items() if "TABLE" in name.upper() and value not in taken}
+    open_ = [table for table in tables if table.computed and not any(fits(table.computed, value) for value in values)]
+    values |= {name for name in defaults if name not in taken and any(fits(str(t.computed), name) for t in open_)}
     settled = []
     for table in tables:
         fitting = [value for value in values if table.computed and fits(table.computed, value)]

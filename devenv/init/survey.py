@@ -34,7 +34,7 @@ from devenv.init.liquibase import is_changelog, of_liquibase
 from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
-from devenv.init.names import settle_names, table_variables
+from devenv.init.names import default_names, settle_names, table_variables
 from devenv.init.ports import FoundPort, read_ports
 from devenv.init.program_tables import read_program_tables
 from devenv.init.query_helpers import with_queries
@@ -98,7 +98,7 @@ BARE: Final = re.compile(r"\..*|(README|LICENSE|LICENCE|COPYING|NOTICE|CHANGELOG
 WANTED: Final = frozenset(
     [
         *(".sql", ".json", ".jsonl", ".ndjson", ".csv", ".yml", ".yaml", ".template", ".tf", ".py", ".sh", ".bash"),
-        *(".ini", ".properties", ".go", ".prisma", *SCRIPTS, *unused.SUFFIXES),
+        *(".ini", ".properties", ".tfvars", ".go", ".prisma", *SCRIPTS, *unused.SUFFIXES),
     ]
 )
 # A program or data of this kind is named when it is too large.
@@ -197,7 +197,7 @@ def survey(root: Path) -> Survey:
     files: list[javascript_code.JsFile | golang_code.GoFile] = [*scripts_read, *go.values()]
     for each in (table for read in files for table in read.tables):
         tables.setdefault(each.table, each)
-    settled = settle_names(tables.values(), variables)
+    settled = settle_names(tables.values(), variables, default_names(texts))
     asked = {given_[0] for tree in trees.values() for node in ast.walk(tree) if (given_ := read_variable(node))}
     asked |= {name for read in files for name in read.code.variables}
     variables |= table_variables(sorted(asked), settled, variables)

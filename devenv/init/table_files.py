@@ -21,7 +21,7 @@ from devenv.init.tables import (
     read_yaml_tables,
     template_fault,
 )
-from devenv.init.terraform_tables import read_terraform_tables
+from devenv.init.terraform_tables import chosen_values, read_terraform_tables
 from devenv.init.workbench import model_requests
 
 CREATES: Final = "create_table(…)"
@@ -46,7 +46,7 @@ def read_tables(
         elif name.endswith(".tf"):
             folder = PurePath(name).parent
             beside = [t for n, t in texts.items() if n != name and n.endswith(".tf") and PurePath(n).parent == folder]
-            found, partly = read_terraform_tables(name, text, beside)
+            found, partly = read_terraform_tables(name, text, beside, chosen_values(texts, str(folder)))
             here += found
             notes += partly
         elif name.endswith(RUBY):

@@ -167,7 +167,8 @@ def cloudformation(file: str, text: str) -> Iterator[Found]:
         line = text.count("\n", 0, place.end()) + 1 if place else 1
         found = accept(file, line, {**of_template(properties), "TableName": plain_name})
         if found is not None:
-            computed = given if isinstance(given, str) and "${" in given else None
+            is_open = isinstance(given, str) and ("${" in given or "{{resolve:" in given)
+            computed = re.sub(r"\{\{(resolve:[^{}]*)\}\}", r"${\1}", str(given)) if is_open else None
             replicas = ("Replicas",) if properties.get("Replicas") else ()
             yield replace(found, computed=computed, dropped=(*found.dropped, *replicas))
 

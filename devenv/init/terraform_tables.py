@@ -13,6 +13,9 @@ from devenv.init.tables import Found, accept
 from devenv.init.unused import REQUEST
 
 DEPTH: Final = 12
+LOADED: Final = re.compile(r"terraform\.tfvars|[^/]*\.auto\.tfvars")
+# The words in names of .tfvars files that are for one's own machine, the surest first.
+DEVELOPMENT: Final = ("local", "dev", "development")
 TURNS: Final = 200
 PATH: Final = r"[A-Za-z_][\w-]*(?:\.[\w-]+|\[\s*(?:\"[^\"\]]*\"|[\w.]+)\s*\])*"
 REFERENCE: Final = re.compile(PATH)
@@ -21,12 +24,28 @@ PART: Final = re.compile(r"\.([\w-]+)|\[\s*(?:\"([^\"\]]*)\"|([\w.]+))\s*\]")
 CALL: Final = re.compile(r"(\w+)(\(.*\))", re.DOTALL)
 
 
-def read_terraform_tables(file: str, text: str, others: Iterable[str] = ()) -> tuple[list[Found], list[str]]:
+def chosen_values(texts: Mapping[str, str], folder: str) -> list[str]:
+    """The files of variables that count for a folder of Terraform, the strongest last.
+
+    Terraform loads `terraform.tfvars` and `*.auto.tfvars` by itself. Of other ones that for development counts: it may
+    be in a folder of environments.
+    """
+    place = "" if folder == "." else f"{folder}/"
+    below = [name.removeprefix(place) for name in texts if name.startswith(place) and name.endswith(".tfvars")]
+    own = sorted(name for name in below if LOADED.fullmatch(name))
+    named = [name for word in DEVELOPMENT for name in below if name not in own and word in re.split(r"[/._-]", name)]
+    return [texts[f"{place}{name}"] for name in (*own, *named[:1])]
+
+
+def read_terraform_tables(
+    file: str, text: str, others: Iterable[str] = (), given: Iterable[str] = ()
+) -> tuple[list[Found], list[str]]:
     """The tables that a file's resources make, and sentences about resources of which only a part is read.
 
     A table with a computed name is called by its label.
 
-    `others` are the other files of its folder: their locals and their variables' defaults count, too.
+    `others` are the other files of its folder: their locals and their variables' defaults count, too. `given` are the
+    texts of .tfvars files, which win over defaults.
     """
     if "aws_dynamodb_table" not in text:
         return [], []
@@ -40,7 +59,7 @@ def read_terraform_tables(file: str, text: str, others: Iterable[str] = ()) -> t
             around += hcl.read(other)
         except hcl.Broken:
             continue
-    values = Values.of(around)
+    values = Values.of(around, [block for each in given for block in read_values(each)])
     found: list[Found] = []
     notes: list[str] = []
     for block in blocks:
@@ -55,6 +74,14 @@ def read_terraform_tables(file: str, text: str, others: Iterable[str] = ()) -> t
     return found, notes
 
 
+def read_values(text: str) -> list[Block]:
+    """The variables of a .tfvars file, as one block."""
+    try:
+        return hcl.read(f"given {{\n{text}\n}}")
+    except hcl.Broken:
+        return []
+
+
 class Values:
     """The values that references stand for: `var`, `local`, `each`, `count`, the names of `dynamic` blocks."""
 
@@ -62,8 +89,8 @@ class Values:
         self.names = names
 
     @classmethod
-    def of(cls, blocks: Iterable[Block]) -> Values:
-        """The defaults of variables and the locals of a folder."""
+    def of(cls, blocks: Iterable[Block], given: Iterable[Block] = ()) -> Values:
+        """The defaults of variables and the locals of a folder, and what .tfvars files give."""
         defaults: dict[str, Any] = {}
         own: dict[str, Any] = {}
         for block in blocks:
@@ -71,6 +98,8 @@ class Values:
                 defaults[block.labels[0]] = block.attributes["default"]
             elif block.kind == "locals":
                 own |= block.attributes
+        for block in given:
+            defaults |= block.attributes
         return cls({"var": defaults, "local": own})
 
     def bound(self, name: str, values: Mapping[str, Any]) -> Values:

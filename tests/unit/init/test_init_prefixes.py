@@ -92,7 +92,7 @@ class Config:
     TABLE = "sent"
 def handler(event, _):
     for a in event["all"]:
-        boto3.resource("dynamodb").Table("sent").put_item(Item={"code": a["code"], "at": "x", "apptNo": a["no"]})
+        boto3.resource("dynamodb").Table("sent").put_item(Item={"code": a["code"], "at": a["at"], "apptNo": a["no"]})
 def sent_to(code):
     return boto3.resource("dynamodb").Table(Config.TABLE).query(KeyConditionExpression=Key("code").eq(code))["Items"]
 """
