@@ -10,6 +10,8 @@ from devenv.init.code import Code, Function, Query
 from devenv.init.routes import Route
 
 TESTS: Final = frozenset(("test", "tests", "vendor"))
+# The longest function that is read, in characters.
+LONGEST: Final = 20_000
 ROUTE: Final = re.compile(r"(?:->|\bRoute::)get\(\s*(['\"])(/?[^'\"\s]*)\1\s*,")
 PLACE: Final = re.compile(r"\{(\w+)(?::(?:[^{}]|\{[^{}]*\})*)?\??\}")
 VARIABLE: Final = re.compile(
@@ -59,9 +61,9 @@ def line_of(text: str, at: int) -> int:
 
 
 def balanced(text: str, at: int) -> int:
-    """The place behind the bracket that closes the one at `at`; the end of the text without one. Quotes count."""
-    depth, quote = 0, ""
-    for place in range(at, len(text)):
+    """The place behind the bracket that closes the one at `at`, at most LONGEST away. Quotes count."""
+    depth, quote, last = 0, "", min(len(text), at + LONGEST)
+    for place in range(at, last):
         character = text[place]
         if quote:
             quote = "" if character == quote and text[place - 1] != "\\" else quote
@@ -73,7 +75,7 @@ def balanced(text: str, at: int) -> int:
             depth -= 1
             if depth == 0:
                 return place + 1
-    return len(text)
+    return last
 
 
 def functions_in(file: str, text: str) -> Iterator[tuple[int, int, Function]]:
@@ -124,7 +126,7 @@ def queries_in(text: str, functions: list[tuple[int, int, Function]]) -> Iterato
 def enclosing(text: str, at: int) -> int | None:
     """The place of the `[` that the place `at` stands in."""
     depth = 0
-    for place in range(at - 1, -1, -1):
+    for place in range(at - 1, max(-1, at - LONGEST), -1):
         if text[place] in ")]}":
             depth += 1
         elif text[place] in "([{":

@@ -45,6 +45,7 @@ TEXTS: Final = re.compile(
     r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$|^COPY\s[^;]*\sFROM\s+stdin\b[^;]*;.*?^\\\.$",
     re.DOTALL | re.MULTILINE | re.IGNORECASE,
 )
+LONGEST: Final = 200_000
 INCLUDE: Final = re.compile(r"^[ \t]*\\(ir?|include(?:_relative)?)[ \t]+'?([^\s']+)'?", re.MULTILINE)
 
 
@@ -54,7 +55,7 @@ def set_aside(name: str, text: str) -> str | None:
     said = SAYS_SO.search(head[0]) if head else None
     if said is not None:
         return f'line {text.count(chr(10), 0, said.start()) + 1} says "{said[0].lower()}"'
-    return of_another_server(name, TEXTS.sub("", text))
+    return of_another_server(name, TEXTS.sub("", text[:LONGEST]))
 
 
 def of_another_server(name: str, code: str) -> str | None:

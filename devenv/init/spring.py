@@ -35,6 +35,7 @@ class SpringProject(Value, frozen=True):
     variables: Mapping[str, str]
     url: str | None
     port: int | None
+    base: str = ""
 
 
 def find_spring(texts: Mapping[str, str], names: Collection[str]) -> SpringProject | None:
@@ -62,6 +63,7 @@ def find_spring(texts: Mapping[str, str], names: Collection[str]) -> SpringProje
             health=health and (f"{base}{health}" if "$" not in base else health),
             variables=variables,
             url=url,
+            base=PLACE.sub(lambda match: match[2] or "", base),
             port=int(port) if re.fullmatch(r"[1-9]\d{0,4}", port) and int(port) < 65536 else None,
         )
     return None

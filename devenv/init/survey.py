@@ -26,6 +26,7 @@ from devenv.init.extensions import lacking_extensions
 from devenv.init.frameworks import application_in
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.instances import instances_in
+from devenv.init.java_code import read_beans, read_java, unasked_routes
 from devenv.init.javascript_rows import prisma_tables
 from devenv.init.javascript_seeds import seeded_rows
 from devenv.init.javascript_variables import prisma_code
@@ -212,6 +213,7 @@ def survey(root: Path) -> Survey:
     def coded(name: str, tree: ast.Module) -> Code:
         return read_code(name, tree, variables, keys, constants, made_texts, fields, dicts, classes)
 
+    java = [*read_java(texts, settled, spring.base if spring else "")]
     routes = django_routes(trees)
     python = [coded(name, tree) for name, tree in trees.items()]
     python = [replace(each, routes=(*each.routes, *routes.get(each.file, ()))) for each in python]
@@ -223,6 +225,7 @@ def survey(root: Path) -> Survey:
         *read_ruby_code(texts, variables),
         *read_rails_routes(texts),
         *php_code.read_php(texts),
+        *java,
         *(prisma_code(name, text) for name, text in texts.items() if name.endswith(".prisma")),
     )
     manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
@@ -250,7 +253,8 @@ def survey(root: Path) -> Survey:
     notes += [sentence for read in go.values() for sentence in read.unread]
     notes += too_long(texts)
     models = {name for name, each in made.items() if each.models}
-    rest = {n: text for n, text in texts.items() if n not in {*models, *(table.file for table in settled)}}
+    defining = {*models, *(table.file for table in settled), *read_beans(texts, settled)}
+    rest = {n: text for n, text in texts.items() if n not in defining}
     written = (
         *(item for tree in trees.values() for item in python_items(tree, owned, constants, made_texts, dicts)),
         *(item for each in made.values() for item in each.items),
@@ -312,7 +316,7 @@ def survey(root: Path) -> Survey:
             *notes,
             *lost,
             *unread,
-            *unused.unread_routes(texts),
+            *unasked_routes(java),
             *other_migrations(names, texts, migrations),
             *(
                 f"{table.file}:{table.line}: {', '.join(table.dropped)} of table {table.table}: left out"

@@ -27,8 +27,6 @@ KINDS: Final = (
     ((".ts", ".js"), re.compile(r"\bnew\s+(?:sst\.(?:aws\.)?)?(?:Dynamo|Table)\(\s*(?:this|stack|['\"])"), "SST"),
 )
 SUFFIXES: Final = frozenset(suffix for suffixes, _, _ in KINDS for suffix in suffixes)
-# Routes of frameworks that devenv does not read.
-ROUTES: Final = (((".java", ".kt"), re.compile(r"@GetMapping\(\s*(?:value\s*=\s*)?\"([^\"]+)"), "Spring"),)
 SHOWN: Final = 3
 
 
@@ -71,17 +69,6 @@ def unknown_tables(code: Iterable[Code], others: Iterable[str], said: Iterable[s
             f" query: if the project has one, {REQUEST}"
         )
     return found
-
-
-def unread_routes(texts: Mapping[str, str]) -> list[str]:
-    """Sentences about routes in a form that devenv does not read."""
-    said = []
-    for name, text in texts.items():
-        for suffixes, pattern, what in ROUTES:
-            found = pattern.findall(text) if name.endswith(suffixes) else []
-            if found:
-                said.append(f"{name}: {listed(found)} ({what}): devenv does not read these routes: declare [trace.*]")
-    return said
 
 
 def listed(names: Iterable[str]) -> str:
