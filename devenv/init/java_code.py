@@ -14,7 +14,7 @@ from devenv.init.tables import Found
 from devenv.init.unused import listed
 
 ENDINGS: Final = (".java", ".kt")
-TESTS: Final = re.compile(r"(^|/)(test|androidTest|integrationTest)/")
+TESTS: Final = re.compile(r"(^|/)src/(?:test|androidTest|integrationTest)/|^tests?/")
 BEAN: Final = re.compile(r"@DynamoDb(?:Bean|Immutable)\b[^{;]{0,500}?\bclass\s+(\w+)")
 MEMBER: Final = re.compile(
     r"((?:@(?:get:)?\w+(?:\([^()]*\))?\s*)+)(?:(?:public|private|override|open|var|val)\s+)*"

@@ -48,15 +48,16 @@ def find_seeds(texts: Mapping[str, str], requests: Mapping[str, Mapping[str, Any
         # devenv's own form, and files that are called after a table.
         own = PurePath(name).stem in names or ('"table"' in text and '"items"' in text)
         telling = own or any(word in name.lower() for word in NAMED)
-        if "KeySchema" in text or '"AWS::' in text or not (telling or '"PutRequest"' in text or '"Item"' in text):
+        named = telling or '"PutRequest"' in text or '"Item"' in text
+        if "KeySchema" in text or '"AWS::' in text or not (named or is_test(name)):
             continue
         found = read_one(name, text)
         if found is None:
             continue
-        if is_test(name):
-            unused.append(f"{name}: items, but it is in a folder of tests")
-            continue
         placed = [(table, each) for each in found if (table := place(name, each, keys, kinds)) in names]
+        if is_test(name):
+            unused += [f"{name}: items, but it is in a folder of tests"] if named or placed else []
+            continue
         if placed and len(placed) == len(found):
             files.append(name)
             items += [(str(table), item) for table, each in placed for item in each.items if isinstance(item, Mapping)]

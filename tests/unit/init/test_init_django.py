@@ -94,6 +94,8 @@ PROJECT = {
     "recipes/management/commands/make_feed.py": CREATE,
     "recipes/management/commands/seed_feed.py": SEED,
     "recipes/fixtures/demo.json": '[{"model": "recipes.cook", "pk": 1, "fields": {"nickname": "ada"}}]',
+    "recipes/tests/feed_broken.json": '[{"cook": 7, "cookedAt": "yesterday"}]',
+    "recipes/tests/settings.json": '[{"color": "red"}]',
     "recipes/tests/fixtures/broken.json": '[{"model": "recipes.cook", "pk": 9, "fields": {}}]',
 }
 
@@ -123,7 +125,8 @@ def test_fixtures_are_loaded_and_commands_are_those_of_manage_py(project: tuple[
     line = '"{python}" manage.py migrate --noinput && "{python}" manage.py loaddata demo'
     assert getattr(steps.setup.migrations, "command", None) == ["sh", "-c", line]
     assert steps.seed.command == ["{python}", "manage.py", "seed_feed"]
-    assert not [each for each in project[1]["unused"] if "demo.json" in each]
+    assert not [each for each in project[1]["unused"] if "demo.json" in each or "settings.json" in each]
+    assert "recipes/tests/feed_broken.json: items, but it is in a folder of tests" in project[1]["unused"]
 
 
 def test_items_are_linked_to_the_tables_of_models(project: tuple[Settings, dict[str, Any]]) -> None:

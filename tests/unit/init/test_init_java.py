@@ -130,11 +130,11 @@ def test_routes_below_class_and_context_path() -> None:
     scans, plain = code.routes
     assert (scans.path, plain.path) == ("/tracking/parcels/{parcelNo}/scans", "/tracking/parcels")
     assert scans.answers["ofParcel"] == {"time": "at", "belt": "belt"}
-    assert not read_java_of_tests()
 
 
-def read_java_of_tests() -> list[object]:
-    return [*read_java({"src/test/java/a/ParcelController.java": CONTROLLER}, [])]
+@pytest.mark.parametrize(("file", "count"), [("src/test/java/a/C.java", 0), ("src/main/java/test/fleet/C.java", 1)])
+def test_java_of_tests_is_not_read(file: str, count: int) -> None:
+    assert len([*read_java({file: CONTROLLER}, [])]) == count
 
 
 @pytest.mark.parametrize(
