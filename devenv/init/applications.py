@@ -11,6 +11,7 @@ from typing import Final
 
 from devenv.init.compose import ComposeService, split_words
 from devenv.init.documents import documented_port
+from devenv.init.dotnet import dotnet_words
 from devenv.init.frameworks import FACTORIES
 from devenv.init.golang_code import go_run
 from devenv.init.settings_found import local_command
@@ -68,6 +69,7 @@ def find_application(survey: Survey) -> FoundApplication | None:
             from_spring,
             from_rails,
             from_composer,
+            from_dotnet,
             from_module,
         )
         return next((found for read in known if (found := read(survey))), None)
@@ -177,6 +179,14 @@ def from_module(survey: Survey) -> FoundApplication | None:
     """The package that the project's documents start with `python -m`."""
     found = survey.module
     return FoundApplication(("{python}", "-m", found.name), ".", found.port, found.evidence) if found else None
+
+
+def from_dotnet(survey: Survey) -> FoundApplication | None:
+    """The web project of .NET."""
+    found = survey.dotnet
+    if found is None:
+        return None
+    return FoundApplication(dotnet_words(found, survey.names), found.folder, found.port, found.file)
 
 
 def from_composer(survey: Survey) -> FoundApplication | None:

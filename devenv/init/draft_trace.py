@@ -328,12 +328,17 @@ class TraceDrafter(LibraryDrafter):
             )
         elif route and self.application_command:
             self.request(pattern, route, other)
-        elif route is None and self.application_command:
+        elif route is None and self.application_command and not self.is_served(pattern.query.function):
             function = pattern.query.function
             self.undeclared.append(
                 f"[trace.{pattern.name}.request]: no route that calls {function.name} ({function.file}:{function.line})"
                 " was recognised. If there is one, declare it: devenv help traces"
             )
+
+    def is_served(self, function: Function) -> bool:
+        """Return True if a route is or calls a function, whatever parameters it has."""
+        calling = any(function.short in route.calls for code in self.survey.code for route in code.routes)
+        return calling or self.is_view(function)
 
     def is_view(self, function: Function) -> bool:
         """Return True for the function of a route: without a request it cannot be called."""

@@ -68,7 +68,7 @@ def read_java(texts: Mapping[str, str], tables: Sequence[Found], base: str = "")
                 tuple(routes),
                 {},
                 {},
-                uses_dynamodb="dynamodb" in text.lower(),
+                uses_dynamodb="DynamoDb" in text,
                 writes=bool(re.search(r"\.putItem\(|\.batchWriteItem\(", text)),
             )
 

@@ -24,7 +24,7 @@ SCRIPTS: Final = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 # Languages whose functions run by a command, not in devenv's runner.
 COMPILED: Final = (".go",)
 # Of these languages devenv knows no way to call one function.
-UNCALLED: Final = (".php", ".java", ".kt")
+UNCALLED: Final = (".php", ".java", ".kt", ".cs")
 NO_PROGRAM: Final = late(r"\.(test|spec|d|min|config)\.[cm]?[jt]s$")
 
 

@@ -39,6 +39,7 @@ KNEXFILE: Final = re.compile(r"knexfile\.[cm]?[jt]s")
 OTHERS: Final = (
     ("Rails", re.compile(r"(?:.*/)?db/migrate/\d+_\w+\.rb")),
     ("TypeORM, Sequelize or another tool", re.compile(r"(?:.*/)?migrations/\d+[-_][^/]+\.[cm]?[jt]s")),
+    ("Entity Framework", re.compile(r"(?:.*/)?Migrations/\d{14}_\w+(?<!\.Designer)\.cs")),
     ("Ecto", re.compile(r"(?:.*/)?priv/repo/migrations/\d+_\w+\.exs")),
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from devenv.config.masking import is_secret_name, is_strong, mask_text, mask_url, split_address
+from devenv.init.dotnet import database_in as npgsql_database
 from devenv.init.survey import Survey
 from devenv.steps.unset import meaning
 
@@ -38,7 +39,9 @@ def database_of(survey: Survey) -> tuple[str | None, str | None]:
             if url and not (url.port and not url.port.isdigit()):
                 database = database or url.database or None
                 user = user or url.user or None
-    database = database or survey.variables.get("PGDATABASE") or next(iter(survey.databases), None)
+    named = filter(None, map(npgsql_database, survey.variables.values()))
+    database = database or next(named, None) or survey.variables.get("PGDATABASE")
+    database = database or next(iter(survey.databases), None)
     user = user or survey.variables.get("PGUSER")
     return (database or "")[:63] or None, (user or "")[:63] or None
 
@@ -53,6 +56,9 @@ def placeholder(name: str, value: str, survey: Survey) -> str | None:
     """The placeholder for a variable that holds a store's address, or a part of it; None for any other."""
     if driver := re.match(r"postgres(?:ql)?(\+\w+)?://", value):
         return f"postgresql{driver[1]}://{{postgres_url}}" if driver[1] else "{postgres_url}"
+    if npgsql_database(value):
+        parts = {"Host": "host", "Port": "port", "Database": "database", "Username": "user", "Password": "password"}
+        return ";".join(f"{name}={{postgres_{part}}}" for name, part in parts.items())
     if value.startswith("jdbc:postgresql://"):
         return "jdbc:postgresql://{postgres_host}:{postgres_port}/{postgres_database}"
     dynamodb = survey.compose.dynamodb if survey.compose else None

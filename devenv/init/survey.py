@@ -22,6 +22,7 @@ from devenv.init.data_classes import data_classes
 from devenv.init.dict_functions import dict_functions
 from devenv.init.django_code import django_routes, django_tables, settings_module, with_django_settings
 from devenv.init.documents import ServedModule, read_documents, served_module
+from devenv.init.dotnet import DotnetProject, find_dotnet, read_dotnet
 from devenv.init.extensions import lacking_extensions
 from devenv.init.frameworks import application_in
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
@@ -99,7 +100,7 @@ BARE: Final = re.compile(r"\..*|(README|LICENSE|LICENCE|COPYING|NOTICE|CHANGELOG
 WANTED: Final = frozenset(
     [
         *(".sql", ".json", ".jsonl", ".ndjson", ".csv", ".yml", ".yaml", ".template", ".tf", ".py", ".sh", ".bash"),
-        *(".ini", ".properties", ".tfvars", ".go", ".prisma", *SCRIPTS, *unused.SUFFIXES),
+        *(".ini", ".properties", ".tfvars", ".csproj", ".go", ".prisma", *SCRIPTS, *unused.SUFFIXES),
     ]
 )
 # A program or data of this kind is named when it is too large.
@@ -154,6 +155,7 @@ class Survey:
     names: tuple[str, ...] = ()
     seed_data: tuple[str, ...] = ()
     spring: SpringProject | None = None
+    dotnet: DotnetProject | None = None
     documents: Mapping[str, str] = field(default_factory=dict)
     extensions: Mapping[str, str] = field(default_factory=dict)
     module: ServedModule | None = None
@@ -182,7 +184,8 @@ def survey(root: Path) -> Survey:
     compose = read_composes(texts, composes, given)
     open_ = read_composes(texts, composes, shared)
     spring = find_spring(texts, names)
-    defaults = spring.variables if spring else {}
+    dotnet = find_dotnet(texts)
+    defaults = {**(spring.variables if spring else {}), **(dotnet.variables if dotnet else {})}
     variables = {**defaults, **given, **known_variables(compose)}
     # Functions that a trace calls by themselves need it.
     django = {"DJANGO_SETTINGS_MODULE": own_module} if (own_module := settings_module(names, texts)) else {}
@@ -226,6 +229,7 @@ def survey(root: Path) -> Survey:
         *read_rails_routes(texts),
         *php_code.read_php(texts),
         *java,
+        *read_dotnet(texts),
         *(prisma_code(name, text) for name, text in texts.items() if name.endswith(".prisma")),
     )
     manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
@@ -350,6 +354,7 @@ def survey(root: Path) -> Survey:
         token_use=token_use(texts),
         names=tuple(names),
         spring=spring,
+        dotnet=dotnet,
         documents=documents,
         extensions=lacking_extensions(texts, {*(f.name for f in sql), *(migrations.files if migrations else ())}),
         module=served_module(documents, texts),
