@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -17,10 +17,8 @@ from devenv.steps.setup.psql import SERVER_COPY, places_of_rows, split_statement
 
 MOST: Final = 200
 TARGET: Final = re.compile(r"(?:[\w\"]+\s*\.\s*)?(\"[^\"]+\"|\w+)\s*(?:\(([^()]*)\))?\s*$")
-# What pg_dump writes.
-INSIDE: Final = re.compile(
-    r"^COPY\s+(?P<target>[^;]*?)\s+FROM\s+stdin\b(?P<rest>[^;]*);[^\n]*\n(?P<rows>.*?)^\\\.", re.I | re.M | re.S
-)
+# What pg_dump writes, up to its rows.
+INSIDE: Final = re.compile(r"COPY\s+([^;]*?)\s+FROM\s+stdin\b([^;]*);\s*$", re.IGNORECASE)
 Columns = dict[tuple[str, str], list[str]]
 
 
@@ -38,10 +36,10 @@ def copied_rows(
     mounts = read_mounts(root) if files else ()
     declared = {table.name: [c.name for c in table.columns] for table in tables}
     for file in sql:
-        for inside in INSIDE.finditer(texts[file.name]):
-            is_csv = "csv" in inside["rest"].lower()
-            rows = inside["rows"] if is_csv else inside["rows"].replace('"', '""')
-            keep_rows(columns, inside["target"], rows, False, declared, "," if is_csv else "\t")
+        for target, options, rows in inside_rows(texts[file.name]):
+            is_csv = "csv" in options.lower()
+            text = rows if is_csv else rows.replace('"', '""')
+            keep_rows(columns, target, text, False, declared, "," if is_csv else "\t")
     for table, name in csv_tables(texts, declared).items():
         header = texts[name].partition("\n")[0]
         keep_rows(columns, f'"{table}" ({header})', texts[name], True, declared)
@@ -77,6 +75,20 @@ def loaded_files(texts: Mapping[str, str], names: Collection[str], sql: Iterable
             found |= {next((n for n in (posixpath.normpath(path), beside) if n in names), "")}
             found |= {same[0]} if len(same) == 1 else set()
     return found - {""}
+
+
+def inside_rows(text: str) -> Iterator[tuple[str, str, str]]:
+    """(target, options, rows) of each `COPY … FROM stdin;` whose rows follow."""
+    head: re.Match[str] | None = None
+    rows: list[str] = []
+    for line in text.splitlines() if "stdin" in text.lower() else ():
+        if head is None:
+            head, rows = INSIDE.match(line), []
+        elif line.rstrip() == "\\.":
+            yield head[1], head[2], "\n".join(rows)
+            head = None
+        else:
+            rows.append(line)
 
 
 def csv_tables(texts: Mapping[str, str], declared: Mapping[str, Collection[str]]) -> dict[str, str]:

@@ -6,11 +6,12 @@ import json
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from devenv.core.value import Value
 from devenv.init.code import Code, Function, Query
-from devenv.init.php_code import balanced, line_of
+from devenv.init.php_code import LARGEST, MOST, balanced, line_of
 from devenv.init.routes import Route
 from devenv.init.spring import flat
 
@@ -82,12 +83,12 @@ def database_in(value: str) -> str | None:
 def read_dotnet(texts: Mapping[str, str]) -> Iterator[Code]:
     """The queries, routes for GET, and variables of C#."""
     for file, text in texts.items():
-        if not file.endswith(".cs") or TESTS.search(posixpath.dirname(file) + "/"):
+        if not file.endswith(".cs") or TESTS.search(posixpath.dirname(file) + "/") or len(text) > LARGEST:
             continue
-        functions = [*functions_in(file, text)]
-        queries = [*queries_in(text, functions)]
+        functions = [*islice(functions_in(file, text), MOST)]
+        queries = [*islice(queries_in(text, functions), MOST)]
         variables = {found[1]: line_of(text, found.start()) for found in VARIABLE.finditer(text)}
-        routes = [*routes_in(file, text)]
+        routes = [*islice(routes_in(file, text), MOST)]
         if queries or variables or routes:
             yield Code(
                 file,
@@ -172,7 +173,7 @@ def template_of(expression: str, constants: Mapping[str, str]) -> str | None:
 
 def routes_in(file: str, text: str) -> Iterator[Route]:
     """The routes of `app.MapGet(…)`, in groups too, and of controllers; health checks."""
-    groups = {name: (owner, path) for name, owner, path in GROUP.findall(text)}
+    groups = {name: (owner, path) for name, owner, path in GROUP.findall(text)[:MOST]}
     for found in (*MAPPED.finditer(text), *CHECKED.finditer(text)):
         owner = OWNER.search(text[max(0, found.start() - 80) : found.start()])
         end = balanced(text, text.index("(", found.start()))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from devenv.init.code import Code, Function, Query
-from devenv.init.php_code import balanced, line_of
+from devenv.init.php_code import LARGEST, MOST, balanced, line_of
 from devenv.init.routes import Route
 from devenv.init.tables import Found
 from devenv.init.unused import listed
@@ -25,7 +26,7 @@ METHOD: Final = re.compile(
     r"(?:(?:public|protected|private|static|final|override|suspend|fun)\s+)+(?:<[^>]{1,200}>\s+)?"
     r"(?:[\w<>\[\],.? ]{1,200}\s+)??(\w+)\s*\(((?:[^()]|\([^()]*\))*)\)[^{};=]*(?:=\s*)?\{"
 )
-TYPED: Final = re.compile(r"\bDynamoDb(?:Async)?Table<(\w+)>\s+(\w+)|(\w+)\s*:\s*DynamoDb(?:Async)?Table<(\w+)>")
+TYPED: Final = re.compile(r"\bDynamoDb(?:Async)?Table<(\w+)>\s+(\w+)|\b(\w+)\s*:\s*DynamoDb(?:Async)?Table<(\w+)>")
 ASKS: Final = re.compile(r"\b(\w+)\s*(?:\.index\(\s*\"([^\"]+)\"\s*\)\s*)?\.(query|getItem)\s*\(")
 PART: Final = re.compile(r"\.(partition|sort)Value\(\s*((?:[^()]|\([^()]*\))*)\)")
 BUILT: Final = re.compile(r"\b(?:QueryRequest\.builder\(\)|QueryRequest\s*\{)")
@@ -52,12 +53,16 @@ class Bean:
 
 def read_java(texts: Mapping[str, str], tables: Sequence[Found], base: str = "") -> Iterator[Code]:
     """The queries and routes for GET of Java and Kotlin; `base` is the application's context path."""
-    own = {file: text for file, text in texts.items() if file.endswith(ENDINGS) and not TESTS.search(file)}
+    own = {
+        file: text
+        for file, text in texts.items()
+        if file.endswith(ENDINGS) and not TESTS.search(file) and len(text) <= LARGEST
+    }
     beans = {name: bean for text in own.values() for name, bean in beans_in(text)}
     for file, text in own.items():
-        functions = [*functions_in(file, text)]
-        queries = [*enhanced(text, functions, beans, tables), *requests(text, functions)]
-        routes = [*routes_in(file, text, base)]
+        functions = [*islice(functions_in(file, text), MOST)]
+        queries = [*islice(enhanced(text, functions, beans, tables), MOST), *islice(requests(text, functions), MOST)]
+        routes = [*islice(routes_in(file, text, base), MOST)]
         if queries or routes:
             asking = {query.function.name: query.function for query in queries}
             yield Code(

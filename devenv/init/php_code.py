@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from devenv.init.code import Code, Function, Query
@@ -11,7 +12,10 @@ from devenv.init.routes import Route
 
 TESTS: Final = frozenset(("test", "tests", "vendor"))
 # The longest function that is read, in characters.
-LONGEST: Final = 20_000
+LONGEST: Final = 8_000
+# The largest file, and the most functions, routes and queries of one.
+LARGEST: Final = 80_000
+MOST: Final = 200
 ROUTE: Final = re.compile(r"(?:->|\bRoute::)get\(\s*(['\"])(/?[^'\"\s]*)\1\s*,")
 PLACE: Final = re.compile(r"\{(\w+)(?::(?:[^{}]|\{[^{}]*\})*)?\??\}")
 VARIABLE: Final = re.compile(
@@ -32,14 +36,18 @@ CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
 
 def read_php(texts: Mapping[str, str]) -> Iterator[Code]:
     """The queries, routes for GET, and variables of PHP."""
-    own = {file: text for file, text in texts.items() if file.endswith(".php") and not TESTS & {*file.split("/")[:-1]}}
+    own = {
+        file: text
+        for file, text in texts.items()
+        if file.endswith(".php") and not TESTS & {*file.split("/")[:-1]} and len(text) <= LARGEST
+    }
     for file, text in own.items():
-        functions = [*functions_in(file, text)]
-        queries = [*queries_in(text, functions)]
+        functions = [*islice(functions_in(file, text), MOST)]
+        queries = [*islice(queries_in(text, functions), MOST)]
         variables = {
             found[1] or found[2] or found[3]: line_of(text, found.start()) for found in VARIABLE.finditer(text)
         }
-        routes = [*routes_in(file, text, own)]
+        routes = [*islice(routes_in(file, text, own), MOST)]
         if queries or variables or routes:
             asking = {query.function.name: query.function for query in queries}
             yield Code(

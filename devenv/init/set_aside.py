@@ -42,10 +42,10 @@ OF_POSTGRES: Final = re.compile(
     re.IGNORECASE,
 )
 TEXTS: Final = re.compile(
-    r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$|^COPY\s[^;]*\sFROM\s+stdin\b[^;]*;.*?^\\\.$",
+    r"'[^']*'|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$|^COPY\s[^;]*\sFROM\s+stdin\b[^;]*;.*?^\\\.$",
     re.DOTALL | re.MULTILINE | re.IGNORECASE,
 )
-LONGEST: Final = 200_000
+LONGEST: Final = 50_000
 INCLUDE: Final = re.compile(r"^[ \t]*\\(ir?|include(?:_relative)?)[ \t]+'?([^\s']+)'?", re.MULTILINE)
 
 
