@@ -184,7 +184,9 @@ class Resolver:
         parameter = parameters.get(target) if isinstance(parameters, dict) else None
         if isinstance(parameter, dict) and str(parameter.get("Type", "")).startswith("AWS::SSM::Parameter::"):
             return self.stored(str(parameter.get("Default"))) or f"${{{target}}}"
-        if isinstance(parameter, dict) and parameter.get("Default") not in (None, ""):
+        # A deployment without values has the empty text, too; for a policy it says nothing.
+        unknown = (None,) if self.defaults else (None, "")
+        if isinstance(parameter, dict) and parameter.get("Default") not in unknown:
             default = parameter["Default"]
             is_list = str(parameter.get("Type", "")).startswith(("CommaDelimitedList", "List<"))
             return [each.strip() for each in str(default).split(",")] if is_list else str(default)

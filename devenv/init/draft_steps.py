@@ -55,6 +55,7 @@ class StepDrafter(TraceDrafter):
             names.append(name)
             self.sheet.above(
                 f"Table {table.table} is defined in {table.file}:{table.line}; this is its request in JSON."
+                + (f" Its name is filled in from {table.named_by}." if table.named_by else "")
             )
         for table in (table for table in self.survey.tables if table.computed and not table.defaults):
             self.sheet.note(

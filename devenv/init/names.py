@@ -41,11 +41,32 @@ def settle_names(
     settled = []
     for table in tables:
         fitting = [value for value in values if table.computed and fits(table.computed, value)]
+        filled = fill_places(table.computed, variables) if table.computed and not table.defaults else None
         if len(fitting) == 1 and len([t for t in tables if t.computed and fits(t.computed, fitting[0])]) == 1:
             settled.append(replace(table, request={**table.request, "TableName": fitting[0]}, computed=None))
+        elif filled is not None and not fitting and filled[0] not in taken:
+            name, source = filled
+            taken.add(name)
+            settled.append(replace(table, request={**table.request, "TableName": name}, computed=None, named_by=source))
         else:
             settled.append(table)
     return tuple(settled)
+
+
+def fill_places(template: str, variables: Mapping[str, str]) -> tuple[str, str] | None:
+    """(name, variables that fill it in) of `${var.prefix}orders`: TABLE_PREFIX has the one value that is known."""
+    used: list[str] = []
+    name = template
+    for place in PLACE.findall(template):
+        word = re.split(r"\W+", place.strip("${} "))[-1].upper()
+        word = word if "_" in word else re.sub(r"(?<=[a-z])(?=[A-Z])", "_", place.strip("${} ")).upper().split(".")[-1]
+        known = {n: v for n, v in variables.items() if v and (n.upper() == word or n.upper().endswith(f"_{word}"))}
+        if len(set(known.values())) != 1:
+            return None
+        variable, value = next(iter(known.items()))
+        used.append(variable)
+        name = name.replace(place, value)
+    return (name, ", ".join(dict.fromkeys(used))) if used and re.fullmatch(r"[\w.-]{3,255}", name) else None
 
 
 def fits(template: str, name: str) -> bool:
@@ -54,7 +75,11 @@ def fits(template: str, name: str) -> bool:
     What is spelt out must be there, so a bare `${name}` fits none.
     """
     parts = PLACE.split(template)
-    return any(parts) and re.fullmatch(".+".join(map(re.escape, parts)), name) is not None
+    if not any(parts):
+        return False
+    # `orders-${suffix}` without a suffix is often `orders`.
+    bare_name = parts[0].rstrip("-_.") if len(parts) == 2 and not parts[1] and parts[0][-1] in "-_." else None
+    return name == bare_name or re.fullmatch(".+".join(map(re.escape, parts)), name) is not None
 
 
 def table_variables(read: Iterable[str], tables: Iterable[Found], variables: Mapping[str, str]) -> dict[str, str]:

@@ -1,27 +1,18 @@
-"""Reads Ruby as text: tables of `create_table(table_name: …)`, variables, routes without parts, Rails. Pure."""
+"""Reads Ruby as text: tables and rows of Postgres, variables, routes without parts, Rails. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from devenv.init.code import Code
 from devenv.init.routes import Route
-from devenv.init.source import Unclear
+from devenv.init.ruby_tables import SUFFIXES
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
-from devenv.init.tables import Found, accept
 
-SUFFIXES: Final = (".rb", ".rake", "Rakefile")
-CREATES: Final = re.compile(r"\.create_table\s*\(?\s*(?=\{|table_name:|:table_name\b)")
-TOKEN: Final = re.compile(
-    r"\s+|#[^\n]*\n|(?P<text>\"[^\"#\\]*\"|'[^'\\]*')|(?P<key>[a-z_]\w*):(?!:)|:(?P<symbol>[a-z_]\w*)|(?P<number>\d[\d_]*)"
-    r"|(?P<word>true|false|nil)\b|(?P<mark>=>|[{}\[\],)])"
-)
 VARIABLE: Final = re.compile(r"\bENV(?:\.fetch\(\s*|\[\s*)['\"](\w+)['\"]\s*(\]|,|\))")
 ROUTE: Final = re.compile(r"^\s*get\s*\(?\s*['\"]([^'\":*]+)['\"]", re.MULTILINE)
-WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "nil": None}
-DEPTH: Final = 20
 # `create_table :members, id: :uuid do |t| … end`, a line for each column.
 CREATES_ROWS: Final = re.compile(
     r"^\s*create_table\s*\(?\s*[:\"'](\w+)['\"]?([^\n]*?)\s+do\s*\|\w+\|\s*\n(.*?)^\s*end\b", re.MULTILINE | re.DOTALL
@@ -37,20 +28,6 @@ PAIR: Final = re.compile(r"(?<![\w.])(\w+):\s*(?:\"([^\"#]*)\"|'([^']*)')")
 PEOPLE: Final = {"person": "people", "child": "children"}
 ROW_KINDS: Final = {"string": "varchar", "references": "bigint", "belongs_to": "bigint", "datetime": "timestamp"}
 ID_KINDS: Final = {"uuid": "uuid", "string": "varchar", "integer": "integer"}
-
-
-def read_ruby_tables(file: str, text: str) -> Iterator[Found]:
-    """The tables that a file makes with a request that is spelt out."""
-    for call in CREATES.finditer(text):
-        tokens = list(scanned(text, call.end()))
-        if tokens and tokens[0] != ("mark", "{"):
-            tokens = [("mark", "{"), *tokens]
-        try:
-            request, _ = value_at(tokens, 0)
-        except (Unclear, IndexError):
-            continue
-        if found := accept(file, text.count("\n", 0, call.start()) + 1, request):
-            yield found
 
 
 def read_ruby_rows(texts: Mapping[str, str]) -> Iterator[DeclaredTable]:
@@ -118,56 +95,6 @@ def rails_database(texts: Mapping[str, str]) -> tuple[str, ...]:
         if named:
             return (named[1],)
     return ()
-
-
-def scanned(text: str, at: int) -> Iterator[tuple[str, str]]:
-    """(kind, text) of the tokens from a place on, as far as they are those of values."""
-    while found := TOKEN.match(text, at):
-        at = found.end()
-        if found.lastgroup is not None:
-            yield found.lastgroup, found[found.lastgroup]
-    yield "mark", ")"
-
-
-def value_at(tokens: list[tuple[str, str]], at: int, depth: int = 0) -> tuple[Any, int]:
-    """(value, place behind it), the keys of a hash as DynamoDB calls them. Unclear."""
-    kind, text = tokens[at]
-    if depth > DEPTH:
-        raise Unclear
-    if kind == "text":
-        return text[1:-1], at + 1
-    if kind == "number":
-        return int(text.replace("_", "")), at + 1
-    if kind == "word":
-        return WORDS[text], at + 1
-    if kind == "symbol":
-        return text, at + 1
-    if (kind, text) == ("mark", "["):
-        items: list[Any] = []
-        at += 1
-        while tokens[at] != ("mark", "]"):
-            item, at = value_at(tokens, at, depth + 1)
-            items.append(item)
-            at += tokens[at] == ("mark", ",")
-        return items, at + 1
-    if (kind, text) == ("mark", "{"):
-        return hash_at(tokens, at + 1, depth)
-    raise Unclear
-
-
-def hash_at(tokens: list[tuple[str, str]], at: int, depth: int) -> tuple[dict[str, Any], int]:
-    """The same of a hash, behind its brace; a call's own arguments end with its parenthesis."""
-    found: dict[str, Any] = {}
-    while tokens[at] not in (("mark", "}"), ("mark", ")")):
-        kind, name = tokens[at]
-        at += 1
-        if kind in ("symbol", "text") and tokens[at] == ("mark", "=>"):
-            at += 1
-        elif kind != "key":
-            raise Unclear
-        found["".join(part.capitalize() for part in name.strip("'\"").split("_"))], at = value_at(tokens, at, depth + 1)
-        at += tokens[at] == ("mark", ",")
-    return found, at + 1
 
 
 def read_ruby(texts: Mapping[str, str]) -> Iterator[Code]:

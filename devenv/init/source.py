@@ -19,6 +19,8 @@ from devenv.core.value import Value
 
 PYTHON_BYTES: Final = 300_000
 DEPTH: Final = 20
+TEXT_DEPTH: Final = 4
+MOST_PARTS: Final = 12
 MOMENT: Final = late(r"time|now|date|isoformat", re.IGNORECASE)
 PERCENT: Final = late(r"%[sd]")
 IN_BRACES: Final = late(r"\{(\w+)\}")
@@ -150,7 +152,32 @@ def value_of(node: ast.expr, scope: Scope, depth: int = 0) -> Any:
             raise Unclear
         case ast.Subscript(value=ast.Subscript()) if (entry := entry_of(node, scope)) is not None:
             return value_of(entry, scope, depth + 1)
-    return variable_of(node, scope)
+    return joined_text(node, scope, depth)
+
+
+def joined_text(node: ast.expr, scope: Scope, depth: int) -> str:
+    """The text that `f"{A}-b"` or `A + "-b"` puts together, or a variable's value. Unclear, also for many parts."""
+    if not isinstance(node, ast.JoinedStr | ast.BinOp):
+        return variable_of(node, scope)
+    parts: list[ast.expr] = []
+    waiting: list[ast.expr] = [node]
+    while waiting and len(parts) <= MOST_PARTS:
+        match waiting.pop():
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                waiting += [right, left]
+            case ast.JoinedStr(values=values):
+                waiting += reversed(values)
+            case ast.FormattedValue(value=value, format_spec=None):
+                parts.append(value)
+            case part:
+                parts.append(part)
+    # Few parts on few levels: names could stand for millions of them.
+    if len(parts) > MOST_PARTS:
+        raise Unclear
+    found = [value_of(part, scope, depth + TEXT_DEPTH) for part in parts]
+    if not all(isinstance(each, str) for each in found):
+        raise Unclear
+    return "".join(found)
 
 
 def entry_of(node: ast.expr | None, scope: Scope, depth: int = 0) -> ast.expr | None:

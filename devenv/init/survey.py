@@ -31,6 +31,7 @@ from devenv.init.java_code import read_beans, read_java, unasked_routes
 from devenv.init.javascript_rows import prisma_tables
 from devenv.init.javascript_seeds import seeded_rows
 from devenv.init.javascript_variables import prisma_code
+from devenv.init.json_settings import with_json_settings
 from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, scripts_jwt, token_use
 from devenv.init.liquibase import is_changelog, of_liquibase
 from devenv.init.listing import SCRIPTS, is_script, list_widely
@@ -56,6 +57,7 @@ from devenv.init.step_commands import StepCommand, loading_files, row_seed
 from devenv.init.step_files import data_files
 from devenv.init.table_files import python_creators, read_tables
 from devenv.init.tables import Found
+from devenv.init.terraform_modules import is_values
 from devenv.init.token_lookups import TokenLookup, token_lookups
 from devenv.init.variable_readers import with_read_variables, with_script_variables
 from devenv.init.variable_schemas import with_schemas
@@ -192,7 +194,8 @@ def survey(root: Path) -> Survey:
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
     trees = with_queries(with_django_settings(with_class_constants(with_variables(with_read_variables(read)))))
     tables, notes = read_tables(texts, trees, variables)
-    scripts = with_script_variables(with_schemas({name: text for name, text in texts.items() if is_script(name)}))
+    scripts = with_json_settings({name: text for name, text in texts.items() if is_script(name)}, texts)
+    scripts = with_script_variables(with_schemas(scripts))
     keys = keys_of(tables)
     made, _ = javascript_code.read_scripts(scripts, variables, keys)
     go = golang_code.read_go(texts, variables, keys)
@@ -447,7 +450,7 @@ def is_wanted(path: PurePath) -> bool:
     """Return True if a file can hold something of interest, by its name: scripts often have no suffix."""
     if path.name in (*LANGUAGES, SEQUELIZE) or PRIVATE.fullmatch(path.name) or SHARED.fullmatch(path.name):
         return True
-    if path.suffix in WANTED or is_changelog(path):
+    if path.suffix in WANTED or is_changelog(path) or is_values(path.name):
         return path.name not in UNWANTED and not path.name.endswith((".d.ts", ".min.js"))
     return not path.suffix and not path.name.startswith(".")
 

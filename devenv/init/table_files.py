@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Final
 
 from devenv.init import unused
 from devenv.init.compose import YAML_BYTES
-from devenv.init.ruby import SUFFIXES as RUBY
-from devenv.init.ruby import read_ruby_tables
+from devenv.init.ruby_tables import is_ruby, read_ruby_tables
+from devenv.init.serverless import filled
 from devenv.init.tables import (
     Found,
     accept,
@@ -21,9 +23,11 @@ from devenv.init.tables import (
     read_yaml_tables,
     template_fault,
 )
-from devenv.init.terraform_tables import chosen_values, read_terraform_tables
+from devenv.init.terraform_modules import called_folders, given_values, module_tables, uses
+from devenv.init.terraform_tables import read_terraform_tables
 from devenv.init.workbench import model_requests
 
+TEMPLATES: Final = (".yml", ".yaml", ".template")
 CREATES: Final = "create_table(…)"
 
 
@@ -33,7 +37,11 @@ def read_tables(
     """Name -> definition of every table, but those that JavaScript makes, and what of them cannot be read."""
     tables: dict[str, Found] = {}
     notes: list[str] = []
-    for name, text in texts.items():
+    called = [*module_tables(texts)]
+    # A module whose calls give no table is read by itself.
+    modules = called_folders(texts) if called else set()
+    for name, written in texts.items():
+        text = written
         here: list[Found] = []
         if is_large_template(name, text):
             notes.append(f"{name}: a template of more than {YAML_BYTES // 1000} kB")
@@ -41,16 +49,23 @@ def read_tables(
         if name.endswith(".json"):
             here += read_json_tables(name, text)
             here += [each for line, request in model_requests(text) if (each := accept(name, line, request))]
-        elif name.endswith((".yml", ".yaml", ".template")):
+        elif name.endswith(TEMPLATES):
+            text = filled(name, text, texts, variables)
             here += read_yaml_tables(name, text)
         elif name.endswith(".tf"):
+            if posixpath.dirname(name) in modules:
+                continue
             folder = PurePath(name).parent
             beside = [t for n, t in texts.items() if n != name and n.endswith(".tf") and PurePath(n).parent == folder]
-            found, partly = read_terraform_tables(name, text, beside, chosen_values(texts, str(folder)))
-            here += found
+            given = given_values(posixpath.dirname(name), texts)
+            found, partly = read_terraform_tables(name, text, beside, given.values)
+            here += [replace(each, named_by=given.file if uses(each, given) else "") for each in found]
+            here += [each for each in called if each.file == name]
             notes += partly
-        elif name.endswith(RUBY):
-            here += read_ruby_tables(name, text)
+        elif is_ruby(name, text):
+            found, unclear = read_ruby_tables(name, text, texts, variables)
+            here += found
+            notes += unused.unclear_tables(name, unclear, "create_table of Ruby")
         elif name in trees:
             found, unclear = read_python_tables(name, trees[name], variables)
             here += found
@@ -97,7 +112,7 @@ def missed(name: str, text: str, found: int) -> Iterable[str]:
     elif name.endswith((".sh", ".bash")) or text.startswith("#!"):
         # A request in a file of its own is found there.
         count = len(re.findall(r"\bdynamodb\s+create-table\b(?!(?:\\\n|[^\n])*--cli-input-json[ =]file:)", text))
-    fault = template_fault(name, text) if count > found and name.endswith((".yml", ".yaml", ".template")) else None
+    fault = template_fault(name, text) if count > found and name.endswith(TEMPLATES) else None
     if fault is not None:
         yield f"its tables are not read: it is no valid template: {fault}"
     elif count > found:

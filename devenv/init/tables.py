@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from devenv.aws import cloudformation as templates
 from devenv.core.errors import UsageError
-from devenv.init.compose import read_yaml
 from devenv.init.shell_variables import filled_in
 from devenv.init.source import Scope, Unclear, module_scope, value_of
 from devenv.steps.schema_load.forms import ANSWERED, CREATE, TableDefinitions, of_template, read_script, simple_key
@@ -22,11 +21,9 @@ from devenv.steps.step import SourceFile
 
 NODES: Final = 20_000
 TURNS: Final = 200
-REFERENCES: Final = 5
 # Methods that change a list or a dict in place; and a value that nothing spells out.
 CHANGES: Final = frozenset(("append", "extend", "insert", "update", "setdefault", "pop", "remove", "clear"))
 UNKNOWN: Final = ast.Name(id="")
-OWN: Final = re.compile(r"\$\{self:([\w.-]+)(?:,\s*[^{}]*)?\}|\$\{(?:sls:stage|opt:stage)(?:,\s*'?([^{}']*)'?)?\}")
 
 
 # What may be computed in a template, and is then left out.
@@ -45,7 +42,7 @@ class Found:
 
     `computed` is the template that the real name is put together from, as in `${Stage}-orders`; the table is then
     called as its template calls it, or with the `defaults` of all its parts. `dropped` are parts of the definition that
-    are left out.
+    are left out. `named_by` is the file or variable that gives the computed part of the name ("": none does).
     """
 
     file: str
@@ -55,6 +52,7 @@ class Found:
     computed: str | None = None
     dropped: tuple[str, ...] = ()
     defaults: bool = False
+    named_by: str = ""
 
     @property
     def table(self) -> str:
@@ -152,7 +150,7 @@ def read_yaml_tables(file: str, text: str) -> list[Found]:
 def cloudformation(file: str, text: str) -> Iterator[Found]:
     """A template's tables; one without a name is called as the template calls it."""
     try:
-        resources = templates.read_template(file, own_references(file, text), defaults=True)
+        resources = templates.read_template(file, text, defaults=True)
     except templates.UnreadableTemplate as error:
         if "aliases" in str(error):
             raise UsageError(f"{file} is not read: {error}", hint=f"write {file} without nested aliases") from None
@@ -176,31 +174,10 @@ def cloudformation(file: str, text: str) -> Iterator[Found]:
 def template_fault(file: str, text: str) -> str | None:
     """Why a template cannot be read at all; None for one that can."""
     try:
-        templates.read_template(file, own_references(file, text), defaults=True)
+        templates.read_template(file, text, defaults=True)
     except templates.UnreadableTemplate as error:
         return str(error)
     return None
-
-
-def own_references(file: str, text: str) -> str:
-    """A text of the Serverless Framework with `${self:custom.x}` and the stage's default filled in."""
-    if "${self:" not in text and "${sls:" not in text and "${opt:" not in text:
-        return text
-    tree = read_yaml(file, text)
-
-    def fill(match: re.Match[str]) -> str:
-        if match[1] is None:
-            return match[2] or "dev"
-        value: Any = tree
-        for part in match[1].split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        return str(value) if isinstance(value, str | int) else match[0]
-
-    for _ in range(REFERENCES):
-        text, count = OWN.subn(fill, text)
-        if not count:
-            break
-    return text
 
 
 def read_script_tables(file: str, text: str) -> list[Found]:

@@ -13,9 +13,6 @@ from devenv.init.tables import Found, accept
 from devenv.init.unused import REQUEST
 
 DEPTH: Final = 12
-LOADED: Final = re.compile(r"terraform\.tfvars|[^/]*\.auto\.tfvars")
-# The words in names of .tfvars files that are for one's own machine, the surest first.
-DEVELOPMENT: Final = ("local", "dev", "development")
 TURNS: Final = 200
 PATH: Final = r"[A-Za-z_][\w-]*(?:\.[\w-]+|\[\s*(?:\"[^\"\]]*\"|[\w.]+)\s*\])*"
 REFERENCE: Final = re.compile(PATH)
@@ -24,28 +21,15 @@ PART: Final = re.compile(r"\.([\w-]+)|\[\s*(?:\"([^\"\]]*)\"|([\w.]+))\s*\]")
 CALL: Final = re.compile(r"(\w+)(\(.*\))", re.DOTALL)
 
 
-def chosen_values(texts: Mapping[str, str], folder: str) -> list[str]:
-    """The files of variables that count for a folder of Terraform, the strongest last.
-
-    Terraform loads `terraform.tfvars` and `*.auto.tfvars` by itself. Of other ones that for development counts: it may
-    be in a folder of environments.
-    """
-    place = "" if folder == "." else f"{folder}/"
-    below = [name.removeprefix(place) for name in texts if name.startswith(place) and name.endswith(".tfvars")]
-    own = sorted(name for name in below if LOADED.fullmatch(name))
-    named = [name for word in DEVELOPMENT for name in below if name not in own and word in re.split(r"[/._-]", name)]
-    return [texts[f"{place}{name}"] for name in (*own, *named[:1])]
-
-
 def read_terraform_tables(
-    file: str, text: str, others: Iterable[str] = (), given: Iterable[str] = ()
+    file: str, text: str, others: Iterable[str] = (), given: Mapping[str, Any] | None = None
 ) -> tuple[list[Found], list[str]]:
     """The tables that a file's resources make, and sentences about resources of which only a part is read.
 
     A table with a computed name is called by its label.
 
-    `others` are the other files of its folder: their locals and their variables' defaults count, too. `given` are the
-    texts of .tfvars files, which win over defaults.
+    `others` are the other files of its folder: their locals and their variables' defaults count, too. `given` are
+    values of variables, which come before defaults.
     """
     if "aws_dynamodb_table" not in text:
         return [], []
@@ -59,7 +43,7 @@ def read_terraform_tables(
             around += hcl.read(other)
         except hcl.Broken:
             continue
-    values = Values.of(around, [block for each in given for block in read_values(each)])
+    values = Values.of(around, given or {})
     found: list[Found] = []
     notes: list[str] = []
     for block in blocks:
@@ -74,14 +58,6 @@ def read_terraform_tables(
     return found, notes
 
 
-def read_values(text: str) -> list[Block]:
-    """The variables of a .tfvars file, as one block."""
-    try:
-        return hcl.read(f"given {{\n{text}\n}}")
-    except hcl.Broken:
-        return []
-
-
 class Values:
     """The values that references stand for: `var`, `local`, `each`, `count`, the names of `dynamic` blocks."""
 
@@ -89,8 +65,8 @@ class Values:
         self.names = names
 
     @classmethod
-    def of(cls, blocks: Iterable[Block], given: Iterable[Block] = ()) -> Values:
-        """The defaults of variables and the locals of a folder, and what .tfvars files give."""
+    def of(cls, blocks: Iterable[Block], given: Mapping[str, Any]) -> Values:
+        """The given values of variables, else their defaults, and the locals of a folder."""
         defaults: dict[str, Any] = {}
         own: dict[str, Any] = {}
         for block in blocks:
@@ -98,9 +74,7 @@ class Values:
                 defaults[block.labels[0]] = block.attributes["default"]
             elif block.kind == "locals":
                 own |= block.attributes
-        for block in given:
-            defaults |= block.attributes
-        return cls({"var": defaults, "local": own})
+        return cls({"var": {**defaults, **given}, "local": own})
 
     def bound(self, name: str, values: Mapping[str, Any]) -> Values:
         """The same with a name that has values at this turn."""
@@ -165,6 +139,12 @@ class Values:
                 return [*whole.values()]
             case "length", [list() | dict() as whole]:
                 return len(whole)
+            case "format", [str(text), *parts] if text.count("%") == len(parts) and not any(map(is_open, parts)):
+                return re.sub(r"%[sdv]", "{}", text).format(*parts) if "{" not in text else unknown
+            case "join", [str(between), list() as parts] if not any(map(is_open, parts)):
+                return between.join(map(str, parts))
+            case "lower", [str(text)] if not is_open(text):
+                return text.lower()
             case "toset" | "tolist" | "tomap", [whole]:
                 return whole
         return unknown
@@ -185,7 +165,8 @@ def tables_of(file: str, block: Block, values: Values, turned: Iterable[tuple[An
         label = block.labels[1] if key is None else str(key)
         made = accept(file, block.line, from_terraform(block, label if is_open(named) else named, turn))
         if made is not None:
-            yield replace(made, computed=template if is_open(template) else None, defaults=not is_open(named))
+            computed = named if is_open(named) else template if is_open(template) else None
+            yield replace(made, computed=computed, defaults=not is_open(named))
 
 
 def turns(block: Block, values: Values) -> tuple[int, list[tuple[Any, Values]]]:

@@ -12,7 +12,7 @@ REQUEST: Final = "write its CreateTable request as JSON and name the file in [st
 # (suffixes, how a table is defined there, how it is called). What devenv reads in full is not in here.
 KINDS: Final = (
     ((".java", ".kt", ".scala"), re.compile(r"@DynamoDbBean|@DynamoDBTable|CreateTableRequest\b"), "Java"),
-    ((".rb", ".rake"), re.compile(r"include\s+Dynamoid::Document|\.create_table\(\s*(?:table_name:|\{)"), "Ruby"),
+    ((".rb", ".rake"), re.compile(r"include\s+Dynamoid::Document"), "Ruby"),
     ((".cs",), re.compile(r"\[DynamoDBTable\b|new\s+CreateTableRequest"), "C#"),
     ((".php",), re.compile(r"->createTable\(\s*\["), "PHP"),
     ((".rs",), re.compile(r"\.create_table\(\)"), "Rust"),

@@ -117,7 +117,7 @@ def read_template(file: SourceFile, found: TableDefinitions) -> None:
                 hint=f"correct {file.name}, or define the table in a file of its own",
             )
         name = properties.get("TableName")
-        known = isinstance(name, str) and not set("${*") & set(name)
+        known = isinstance(name, str) and bool(name) and not set("${*") & set(name)
         found.add({**of_template(properties), "TableName": name if known else resource.name}, file.name)
         if properties.get("Replicas"):
             found.left_out.append(f"{file.name}: Replicas of table {name if known else resource.name}")

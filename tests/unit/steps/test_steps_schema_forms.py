@@ -156,3 +156,21 @@ def test_what_is_unclear_is_refused_with_its_place(name: str, text: Any, message
     with pytest.raises(UsageError) as caught:
         read(name, text)
     assert caught.value.what.startswith(message)
+
+
+def test_an_empty_default_is_no_name_of_a_table() -> None:
+    template = """
+Parameters: {Name: {Type: String, Default: ""}}
+Resources:
+  Scans:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: !Ref Name
+      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}]
+      KeySchema: [{AttributeName: pk, KeyType: HASH}]
+      BillingMode: PAY_PER_REQUEST
+"""
+    assert [each.table for each in read("template.yaml", template)] == ["Scans"]
+    assert [each.table for each in read("template.yaml", template.replace("!Ref Name", '!Sub "${Name}scans"'))] == [
+        "scans"
+    ]
