@@ -14,6 +14,7 @@ from devenv.init.documents import documented_port
 from devenv.init.dotnet import dotnet_words
 from devenv.init.frameworks import FACTORIES
 from devenv.init.golang_code import go_run
+from devenv.init.images import folder_in_project, without_installs
 from devenv.init.settings_found import local_command
 from devenv.init.survey import Survey
 
@@ -48,13 +49,17 @@ RUNNERS: Final = frozenset(("nodemon", "node-dev"))
 
 @dataclass(frozen=True)
 class FoundApplication:
-    """The application's command for this machine, its folder, port and own variables. `evidence` says where from."""
+    """The application's command for this machine, its folder, port and own variables. `evidence` says where from.
+
+    `paths` are routes of it that no code shows.
+    """
 
     command: tuple[str, ...]
     folder: str
     port: int | None
     evidence: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()
 
 
 def find_application(survey: Survey) -> FoundApplication | None:
@@ -71,6 +76,7 @@ def find_application(survey: Survey) -> FoundApplication | None:
             from_composer,
             from_dotnet,
             from_module,
+            from_server,
         )
         return next((found for read in known if (found := read(survey))), None)
     return from_service(service, survey)
@@ -79,10 +85,9 @@ def find_application(survey: Survey) -> FoundApplication | None:
 def from_service(service: ComposeService, survey: Survey, *, alone: bool = True) -> FoundApplication:
     """The program of a service that is built from the project. Not `alone`: only programs in its folder are its own."""
     folder = service_folder(service, survey)
-    place = "" if folder == "." else f"{folder}/"
-    written = service.command or survey.commands.get(f"{place}Dockerfile", ())
+    written = service.command or survey.commands.get(service.dockerfile, ())
     port = service.ports[0][1] if service.ports else None
-    words = local_command(written, port)
+    words = local_command(without_installs([*written]), port)
     words = without_package_manager(words, folder, survey)
     below = None if alone else folder
     compiled = words[:1] in (["go"], ["java"]) or not words or words[0].startswith(("/", "./"))
@@ -98,8 +103,12 @@ def from_service(service: ComposeService, survey: Survey, *, alone: bool = True)
 
 
 def service_folder(service: ComposeService, survey: Survey) -> str:
-    """The folder of a service's image, if it is one of the project's."""
+    """The folder that a service's program runs in, if it is one of the project's: else that of its image."""
     folder = (service.build or ".").removeprefix("./").rstrip("/") or "."
+    image = survey.images.get(service.dockerfile)
+    inner = folder_in_project(folder, image, service.volumes, service.working)
+    if inner is not None and (survey.root / inner).is_dir():
+        return inner
     inside = not folder.startswith(("/", "..")) and (survey.root / folder).is_dir()
     return folder if inside else "."
 
@@ -178,7 +187,18 @@ def from_framework(survey: Survey, only: str | None = None) -> FoundApplication 
 def from_module(survey: Survey) -> FoundApplication | None:
     """The package that the project's documents start with `python -m`."""
     found = survey.module
-    return FoundApplication(("{python}", "-m", found.name), ".", found.port, found.evidence) if found else None
+    if found is None:
+        return None
+    return with_port(FoundApplication(("{python}", "-m", found.name), ".", found.port, found.evidence), survey)
+
+
+def from_server(survey: Survey) -> FoundApplication | None:
+    """A server that no framework's module shows, such as that of a Procfile."""
+    for each in survey.servers:
+        words = tuple(local_command(each.command, None))
+        found = FoundApplication(words, each.folder, each.port, each.evidence, each.environment, each.paths)
+        return with_port(found, survey)
+    return None
 
 
 def from_dotnet(survey: Survey) -> FoundApplication | None:
@@ -255,6 +275,14 @@ def from_rails(survey: Survey) -> FoundApplication | None:
     return None
 
 
+def python_files(command: tuple[str, ...], prefix: str) -> tuple[str, ...]:
+    """The file that Python runs: `app.py`, or the module behind `-m`."""
+    if command[:2] == ("{python}", "-m") and len(command) > 2:
+        module = prefix + command[2].replace(".", "/")
+        return f"{module}.py", f"{module}/__main__.py"
+    return tuple(prefix + word for word in command[1:2] if command[0] == "{python}" and word.endswith(".py"))
+
+
 def with_port(found: FoundApplication, survey: Survey) -> FoundApplication:
     """The application with its port: of its command, of a variable that its code reads, or the fixed one."""
     if any("{port}" in word for word in found.command) or not found.command:
@@ -268,16 +296,24 @@ def with_port(found: FoundApplication, survey: Survey) -> FoundApplication:
     programs = {posixpath.normpath(prefix + word) for word in found.command if PROGRAM.fullmatch(word)}
     programs |= {file for file in survey.ports if found.command[:2] == ("go", "run") and file == found.evidence}
     inside = sorted(
-        (f for f in survey.ports if f.startswith(prefix)), key=lambda f: (f not in programs, f.count("/"), f)
+        (f for f in survey.ports if f.startswith(prefix)),
+        key=lambda f: (f not in programs, f.endswith(".json"), f.count("/"), f),
     )
+    programs |= {found.evidence, *python_files(found.command, prefix)} & {*survey.ports}
     ports = [survey.ports[file] for file in inside if not file.endswith(".go") or file in programs or not programs]
+    # A flag of another program is unknown to this one.
+    ports = [each for each in ports if not each.flag or each in [survey.ports[file] for file in programs & {*inside}]]
     read = {name for code in survey.code if code.file.startswith(prefix) for name in code.variables}
     # `port: Number(process.env.BASE_PORT || 5432)` that a driver gets is the store's.
     stores = {name for code in survey.code for name, place in code.uses.items() if place}
-    known = next((each for each in ports if each.variable and each.variable not in stores), None)
+    flagged = next((each for each in ports if each.flag), None)
+    known = flagged or next((each for each in ports if each.variable and each.variable not in stores), None)
     name = known.variable if known else next((each for each in PORTS if each in read), None)
     given = survey.variables.get(name or "", "")
     number = int(given) if given.isdigit() else known.number if known else None
+    if known and known.flag:
+        place = "127.0.0.1:{port}" if known.address else "{port}"
+        return replace(found, command=(*found.command, known.flag, place), port=found.port or known.number)
     if name is not None:
         place = "127.0.0.1:{port}" if known and known.address else "{port}"
         return replace(found, port=found.port or number, environment={**found.environment, name: place})

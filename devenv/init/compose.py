@@ -6,12 +6,13 @@ import json
 import posixpath
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from devenv.core.errors import UsageError
 from devenv.core.plain_yaml import TooManyValues, UnreadableYaml, load_yaml
+from devenv.init.images import NAMES
 
 YAML_BYTES: Final = 200_000
 PORT: Final = re.compile(r"(?:(?:\d+(?:\.\d+){3}|\[[^\]]*\]):)?(?:(\d+):)?(\d+)(?:/tcp)?")
@@ -29,7 +30,8 @@ class ComposeService:
     """One service: image, ports as (host, container), variables (None: interpolated, so not known), command.
 
     `build` is the folder of its image, relative to the project's. `file` is the compose file that it is in; `needs` are
-    the services that it waits for, `profiles` those without which Compose does not start it.
+    the services that it waits for, `profiles` those without which Compose does not start it. `dockerfile` is the path
+    of its Dockerfile, `working` the folder in the container that it names, `volumes` are (folder here, folder there).
     """
 
     name: str
@@ -41,6 +43,9 @@ class ComposeService:
     file: str = ""
     needs: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    dockerfile: str = ""
+    working: str = ""
+    volumes: tuple[tuple[str, str], ...] = ()
 
     def port(self) -> int | None:
         """The first port on the host."""
@@ -211,7 +216,28 @@ def read_service(
         file=file,
         needs=names_in(tree.get("depends_on")),
         profiles=names_in(tree.get("profiles")),
+        dockerfile=posixpath.normpath(
+            posixpath.join(
+                beside(file, str(folder)),
+                str(build.get("dockerfile") if isinstance(build, dict) else "") or "Dockerfile",
+            )
+        )
+        if folder
+        else "",
+        working=str(tree.get("working_dir") or ""),
+        volumes=tuple(mounts_in(tree.get("volumes"), file)),
     )
+
+
+def mounts_in(tree: Any, file: str) -> Iterator[tuple[str, str]]:
+    """(folder of the project, folder in the container) of the volumes that are folders."""
+    for each in tree if isinstance(tree, list) else ():
+        if isinstance(each, dict):
+            source, target = str(each.get("source") or ""), str(each.get("target") or "")
+        else:
+            source, _, target = str(each).partition(":")
+        if source.startswith(".") and target:
+            yield beside(file, source), target.partition(":")[0]
 
 
 def names_in(tree: Any) -> tuple[str, ...]:
@@ -270,7 +296,7 @@ def fill_command(word: str, variables: Mapping[str, str]) -> str:
 
 def read_dockerfile(file: str, text: str) -> tuple[str, ...]:
     """The words of a Dockerfile's last CMD, in either form; () when it has none."""
-    if not file.rpartition("/")[2].startswith("Dockerfile"):
+    if not NAMES.fullmatch(file.rpartition("/")[2]):
         return ()
     found = re.findall(r"^[ \t]*CMD[ \t]+((?:\\\n|[^\n])+)", text, re.MULTILINE | re.IGNORECASE)
     if not found:

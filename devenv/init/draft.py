@@ -28,7 +28,7 @@ from devenv.init.unused import REQUEST
 GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
 # What routes are called that tell that an application serves, the surest first; then what may be one, as a last word.
 HEALTHY: Final = tuple(map(re.compile, (r"health\w*", "ping", "readyz?|readiness", "livez?|liveness|alive")))
-SERVING: Final = ("up", "status", "heartbeat", "version")
+SERVING: Final = ("up", "status", "heartbeat", "version", "ok", "okay", "probe")
 
 
 @dataclass(frozen=True)
@@ -204,14 +204,31 @@ class Drafter(StepDrafter):
             return spring.health
         if module and module.health and found.command[-2:] == ("-m", module.name):
             return module.health
-        fastapi = any(kind == "fastapi" for kind, _ in self.survey.applications.values())
+        # Routes of its own, not those of a different program in this folder.
+        place = "" if found.folder == "." else f"{found.folder}/"
+        own = [code for code in self.survey.code if code.file.startswith(place)]
+        fastapi = any(
+            kind == "fastapi" and file.startswith(place) for file, (kind, _) in self.survey.applications.items()
+        )
         # FastAPI's own page.
-        return health_of(self.survey.code) or ("/docs" if fastapi else None)
+        return health_of(own, found.paths) or ("/docs" if fastapi else None)
+
+    def not_started(self) -> Iterable[str]:
+        """Say that no command starts the program that has routes."""
+        served = [route for code in self.survey.code for route in code.routes]
+        if served:
+            route = served[0]
+            yield (
+                f"[backend]: {route.file}:{route.line} serves {route.path}, but the command that starts this program"
+                " was not recognised, so nothing compares the HTTP layer. Declare [backend] command; it must listen on"
+                " 127.0.0.1 and {port}: devenv help configuration"
+            )
 
     def backend_section(self) -> None:
         """`[backend]`: the application's command, on loopback, on devenv's port."""
         found = find_application(self.survey)
         if found is None:
+            self.undeclared += self.not_started()
             return
         health = self.health(found)
         self.sheet.above("Your HTTP application: devenv starts it with the variables of `devenv env`.")
@@ -375,9 +392,9 @@ class Drafter(StepDrafter):
         self.sheet.comment(f'regions = ["{region}"]  deletion_protection = true  point_in_time_recovery = true')
 
 
-def health_of(code: Iterable[Code]) -> str | None:
-    """The route of these files that tells best that the application serves."""
-    plain = [route.path for each in code for route in each.routes if not route.parameters]
+def health_of(code: Iterable[Code], more: Iterable[str] = ()) -> str | None:
+    """The route of these files, or of `more`, that tells best that the application serves."""
+    plain = [*(route.path for each in code for route in each.routes if not route.parameters), *more]
     return min(filter(None, map(health_rank, plain)), default=(0, None))[1]
 
 

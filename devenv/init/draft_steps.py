@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from devenv.init.draft_trace import TraceDrafter
 from devenv.init.entities import LABEL
 from devenv.init.golang_code import go_run
 from devenv.init.listing import COMPILED, SCRIPTS
+from devenv.init.python_module import module_of
 from devenv.init.shell_items import MADE
 from devenv.init.step_commands import StepCommand, joined, script_of
 from devenv.init.step_files import sql_patterns
@@ -139,8 +139,8 @@ class StepDrafter(TraceDrafter):
         self.sheet.above(f"{file} runs once, and again if {changes} changes.{again}")
         self.sheet.section("steps", "seed")
         own = script_of(file, self.survey.manifests)
-        if own is not None or rows is not None:
-            alone = own or StepCommand(tuple(self.seed_program(file)), "", (file,), file)
+        if own is not None or rows is not None or self.seed_folder(file):
+            alone = own or StepCommand(tuple(self.seed_program(file)), self.seed_folder(file), (file,), file)
             self.sheet.key("command", joined([rows, alone] if rows else [alone]))
             self.sheet.key("files", [*map(glob.escape, (*(rows.files if rows else ()), file, *reads))])
             return
@@ -178,9 +178,17 @@ class StepDrafter(TraceDrafter):
         """The script, as a module where it imports a package of the project's folder."""
         if command := management_command(file, self.survey.names):
             return command
-        seed, folder = self.seed, file.rpartition("/")[0]
-        module = file.removesuffix(".py").replace("/", ".")
-        own = {code.file.partition("/")[0] for code in self.survey.code if "/" in code.file} - {folder}
-        if seed is None or not folder or not file.endswith(".py") or not re.fullmatch(r"\w+(\.\w+)*", module):
-            return [file]
-        return ["-m", module] if own & seed.packages else [file]
+        found = self.seed_module(file)
+        return ["-m", found[1]] if found else [file]
+
+    def seed_folder(self, file: str) -> str:
+        """The folder that a script must run in; "" for the project's."""
+        found = self.seed_module(file)
+        return found[0] if found else ""
+
+    def seed_module(self, file: str) -> tuple[str, str] | None:
+        """(folder, module) of a script that only runs as a module."""
+        seed = self.seed
+        if seed is None or not file.endswith(".py") or management_command(file, self.survey.names):
+            return None
+        return module_of(file, seed.packages, self.survey.names, relative=seed.relative)

@@ -33,6 +33,7 @@ SEPARATED: Final = re.compile(r"(?:\$\{[^}]*\}|[^#])+")
 LITERAL: Final = re.compile(r"[A-Z][A-Z_-]*")
 NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
 TIME: Final = re.compile(r"\d{4}-\d\d(?:-\d\d)?")
+TEXTS: Final = ("string", "uuid", "time")
 MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 
@@ -92,8 +93,8 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
         label = free_name(label, {each.name for each in found.values()})
         kept = match if hash_key in match else {}
         found[mark] = FoundEntity(label, table.table, kept, fields, (where,), frozenset(shape.attributes))
-    tables = [each.table for each in found.values()]
-    kinds = [refined(each, survey, alone=tables.count(each.table) == 1) for each in found.values()]
+    shared = [each.table for each in found.values()]
+    kinds = [refined(each, survey, only=shared.count(each.table) == 1) for each in found.values()]
     kinds += seeded(survey, kinds)
     kinds += whole_tables(survey, kinds)
     # Two kinds in one table are told apart by their keys, or not at all.
@@ -144,18 +145,22 @@ def kind_name(attributes: Mapping[str, Attribute], match: Mapping[str, str], key
     return name.lower().replace("-", "_") or None
 
 
-def refined(entity: FoundEntity, survey: Survey, *, alone: bool = False) -> FoundEntity:
+def refined(entity: FoundEntity, survey: Survey, *, only: bool = False) -> FoundEntity:
     """An entity with the types that its items in the seeds have, without attributes of an unknown type.
 
-    `alone`: the only kind in its table that the code writes, so that all items are of it.
+    A type of the code gives way to that of the seeds, and for a key to that of its table: those are what is stored.
+    `only`: no other kind is in its table.
     """
-    table = [item for table, item in survey.seeds.items if table == entity.table and (entity.match or alone)]
+    alone = bool(entity.match) or only
+    table = [item for table, item in survey.seeds.items if table == entity.table and alone]
     items = [item for item in table if places_in(entity.match, item) is not None]
     seen = types_in(entity.match, items)
     types: dict[str, str] = {}
     for name, given in entity.attributes.items():
         known = seen.get(name, "")
-        best = known if given.rstrip("?") in ("", "string") and known else given
+        plain = known.rstrip("?")
+        unsure = given.rstrip("?") in ("", "string") or (plain in TEXTS) != (given.rstrip("?") in TEXTS)
+        best = known if unsure and known else given
         lacking = given.endswith("?") or (bool(items) and not known) or known.endswith("?")
         if best.rstrip("?"):
             types[name] = best.rstrip("?") + ("?" if lacking else "")
@@ -169,7 +174,11 @@ def refined(entity: FoundEntity, survey: Survey, *, alone: bool = False) -> Foun
             types[name] = kinds.pop() if len(kinds) == 1 else "string"
     # The expression of a key's attribute may not tell its type; its table does.
     own = next((key_types(table) for table in survey.tables if table.table == entity.table), {})
-    types |= {name: kind for name, kind in own.items() if name in entity.attributes and name not in types}
+    types |= {
+        name: kind
+        for name, kind in own.items()
+        if name in entity.attributes and (name not in types or (kind in TEXTS) != (types[name].rstrip("?") in TEXTS))
+    }
     more = {name: kind.rstrip("?") + "?" for name, kind in seen.items() if name not in entity.attributes}
     return replace(entity, attributes={**types, **more})
 
@@ -299,7 +308,12 @@ def types_in(match: Mapping[str, str], items: Sequence[Mapping[str, Any]]) -> di
         for name, text in (places_in(match, item) or {}).items():
             values.setdefault(name, []).append(type_of_text(text))
         for name, value in item.items():
-            if name not in match and name not in PLACE.findall("".join(match.values())):
+            if (
+                value is not None
+                and value != {"NULL": True}
+                and name not in match
+                and name not in PLACE.findall("".join(match.values()))
+            ):
                 values.setdefault(name, []).append(type_of_value(value))
     found = {}
     for name, types in values.items():

@@ -25,8 +25,13 @@ def application_in(tree: ast.Module) -> tuple[str, str] | None:
 
 
 def framework_of(node: ast.AST) -> str | None:
-    """`flask` of `Flask(…)`, `fastapi` of `FastAPI(…)`."""
+    """`flask` of `Flask(…)`, `fastapi` of `FastAPI(…)`, `asgi` of one whose page of documents is elsewhere."""
     match node:
-        case ast.Call(func=ast.Name(id="Flask" | "FastAPI" as kind) | ast.Attribute(attr="Flask" | "FastAPI" as kind)):
-            return str(kind).lower()
+        case ast.Call(
+            func=ast.Name(id="Flask" | "FastAPI" as kind) | ast.Attribute(attr="Flask" | "FastAPI" as kind),
+            keywords=given,
+        ):
+            # Without its own page at /docs.
+            moved = any(each.arg in ("docs_url", "openapi_url") for each in given)
+            return "asgi" if kind == "FastAPI" and moved else str(kind).lower()
     return None

@@ -22,6 +22,7 @@ OVERRIDES: Final = {
     "spring.datasource.username": "SPRING_DATASOURCE_USERNAME",
     "spring.datasource.password": "SPRING_DATASOURCE_PASSWORD",
 }
+ACTUATOR: Final = "management.endpoints.web.base-path"
 ANY_URL: Final = "jdbc:postgresql://localhost/postgres"
 
 
@@ -52,7 +53,10 @@ def find_spring(texts: Mapping[str, str], names: Collection[str]) -> SpringProje
         wrapper = "mvnw" if maven else "gradlew"
         program = f"./{wrapper}" if posixpath.join(folder, wrapper) in names else "mvn" if maven else "gradle"
         command = (program, "-q", "spring-boot:run") if maven else (program, "bootRun")
-        health = "/actuator/health" if "actuator" in texts[file] else None
+        below = "/" + PLACE.sub(lambda match: match[2] or "", settings.get(ACTUATOR, "/actuator")).strip("/")
+        health = f"{below.rstrip('/')}/health" if "actuator" in texts[file] and "$" not in below else None
+        if settings.get("management.server.port"):
+            health = None  # It is served elsewhere.
         base = settings.get("server.servlet.context-path", "").rstrip("/")
         port = PLACE.sub(lambda match: match[2] or "", settings.get("server.port", ""))
         variables, url = variables_in(settings)

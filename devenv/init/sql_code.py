@@ -34,6 +34,8 @@ SYSTEM: Final = re.compile(
 TESTS: Final = frozenset(("test", "tests", "spec", "specs", "__tests__", "node_modules", "vendor"))
 MOST: Final = 300_000
 SHOWN: Final = 3
+LOADER: Final = re.compile(r"(?:load|import|populate|fill|backfill)(?:[_-]|[A-Z]|er$|$)")
+WRITES: Final = re.compile(r"\bput_item\(|\bbatch_writ|\bPutCommand\(|\bPutItemCommand\(|\bBatchWrite")
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,18 @@ def find_seed(code: Iterable[Code], loading: Collection[str] = ()) -> Code | Non
     """The script that loads items: it is called a seed, and writes, or imports what does; or is among `loading`."""
     code = tuple(code)
     writers = {PurePosixPath(each.file).stem for each in code if each.writes}
-    named = [each for each in code if "seed" in PurePosixPath(each.file).name.lower()]
+    named = [each for each in code if is_called_seed(each.file)]
     scripts = [*named, *(each for each in code if each.file in loading and each not in named)]
     scripts = [each for each in scripts if each.writes or each.imports & writers]
     # A program of Go is a folder's.
     scripts = [each for each in scripts if not each.file.endswith(".go") or "seed" in each.file.rpartition("/")[0]]
     return min(scripts, key=lambda each: (each not in named, each.file.count("/"), each.file), default=None)
+
+
+def is_called_seed(file: str) -> bool:
+    """Return True for `load_seeds.py`, and for `seed/__main__.py`."""
+    path = PurePosixPath(file)
+    return "seed" in (path.parent.name if path.stem in ("__main__", "index", "main") else path.name).lower()
 
 
 def unread_loaders(
@@ -122,6 +130,9 @@ def unread_loaders(
             into = ", ".join(sorted(fills.get(file, ())))
             rows = f"it inserts rows into {into}" if into else 'its name contains "seed"'
             said.append(f"{file}: {rows}, but no write to DynamoDB was found in it: {declare(file, text, 'seed')}")
+        elif LOADER.match(path.stem) and WRITES.search(text):
+            what = "it writes items, and its name says that it loads data"
+            said.append(f"{file}: {what}, but no step runs it: {declare(file, text, 'seed')}")
         elif path.parent in folders and is_shell(file, text) and re.search(r"\b(psql|createdb)\b", text):
             what = "a script in the folder of the SQL files; devenv did not read it"
             said.append(f"{file}: {what}: {declare(file, text, 'setup')}")

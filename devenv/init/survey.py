@@ -26,6 +26,8 @@ from devenv.init.dotnet import DotnetProject, find_dotnet, read_dotnet
 from devenv.init.extensions import lacking_extensions
 from devenv.init.frameworks import application_in
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
+from devenv.init.images import NAMES as DOCKERFILES
+from devenv.init.images import FoundImage, read_image
 from devenv.init.instances import instances_in
 from devenv.init.java_code import read_beans, read_java, unasked_routes
 from devenv.init.javascript_rows import prisma_tables
@@ -38,6 +40,7 @@ from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
 from devenv.init.names import default_names, settle_names, table_variables
+from devenv.init.packed import ENDINGS, read_packed
 from devenv.init.ports import FoundPort, read_ports
 from devenv.init.program_tables import read_program_tables
 from devenv.init.query_helpers import with_queries
@@ -53,6 +56,7 @@ from devenv.init.sql_choice import STRUCTURE, choose_sql, up_tables
 from devenv.init.sql_code import LANGUAGES as LANGUAGES_WITH_SQL
 from devenv.init.sql_code import find_seed, read_sql_texts, unmade_tables, unread_loaders
 from devenv.init.sql_tables import DeclaredTable, SqlFile
+from devenv.init.started import StartedServer, find_servers
 from devenv.init.step_commands import StepCommand, loading_files, row_seed
 from devenv.init.step_files import data_files
 from devenv.init.table_files import python_creators, read_tables
@@ -102,7 +106,7 @@ BARE: Final = re.compile(r"\..*|(README|LICENSE|LICENCE|COPYING|NOTICE|CHANGELOG
 WANTED: Final = frozenset(
     [
         *(".sql", ".json", ".jsonl", ".ndjson", ".csv", ".yml", ".yaml", ".template", ".tf", ".py", ".sh", ".bash"),
-        *(".ini", ".properties", ".tfvars", ".csproj", ".go", ".prisma", *SCRIPTS, *unused.SUFFIXES),
+        *(".ini", ".properties", ".tfvars", ".csproj", ".ru", ".go", ".prisma", *SCRIPTS, *unused.SUFFIXES),
     ]
 )
 # A program or data of this kind is named when it is too large.
@@ -116,10 +120,11 @@ class Survey:
     """Everything that was found.
 
     `variables` are those of .env files and of the application's service; `shared` those of them that stand in files
-    that people share, so that they may be written into another. `commands` are the CMDs of Dockerfiles. `databases`
-    are those that scripts make or connect to, the most frequent first. `rows` are tables of Postgres, however they are
-    made. `written` are items that programs write, as far as their values are constants. `instances`: class -> (file,
-    path) of an object of it. `creators` are scripts that make a table whose definition is not read. `tokens`:
+    that people share, so that they may be written into another. `commands` are the CMDs of Dockerfiles, `images` their
+    folders; `servers` are programs that serve and that no framework's module shows. `databases` are those that scripts
+    make or connect to, the most frequent first. `rows` are tables of Postgres, however they are made. `written` are
+    items that programs write, as far as their values are constants. `instances`: class -> (file, path) of an object of
+    it. `creators` are scripts that make a table whose definition is not read. `tokens`:
     lookups of a user by an opaque token. `jwt`: calls that sign and check tokens; `header`: what reads the header
     Authorization; `token_use`: the kind of Cognito's tokens.
     `names` are all files. `seed_data` are the data files that the seed script reads; `row_seed` is the command that
@@ -163,6 +168,8 @@ class Survey:
     module: ServedModule | None = None
     row_seed: StepCommand | None = None
     ports: Mapping[str, FoundPort] = field(default_factory=dict)
+    images: Mapping[str, FoundImage] = field(default_factory=dict)
+    servers: tuple[StartedServer, ...] = ()
     is_empty: bool = True
 
     @property
@@ -297,6 +304,7 @@ def survey(root: Path) -> Survey:
         variables={**django, **variables},
         shared={**django, **defaults, **shared, **known_variables(open_)},
         commands={name: found for name, t in texts.items() if (found := read_dockerfile(name, t))},
+        images={name: read_image(t) for name, t in texts.items() if DOCKERFILES.fullmatch(PurePath(name).name)},
         sql=tuple(sql),
         tables=settled,
         code=code,
@@ -364,6 +372,7 @@ def survey(root: Path) -> Survey:
         seed_data=tuple(data),
         row_seed=row_loader,
         ports=read_ports({**texts, **scripts}),
+        servers=find_servers(texts, names),
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )
 
@@ -450,9 +459,9 @@ def is_wanted(path: PurePath) -> bool:
     """Return True if a file can hold something of interest, by its name: scripts often have no suffix."""
     if path.name in (*LANGUAGES, SEQUELIZE) or PRIVATE.fullmatch(path.name) or SHARED.fullmatch(path.name):
         return True
-    if path.suffix in WANTED or is_changelog(path) or is_values(path.name):
+    if path.suffix in WANTED or is_changelog(path) or is_values(path.name) or path.name.endswith(ENDINGS):
         return path.name not in UNWANTED and not path.name.endswith((".d.ts", ".min.js"))
-    return not path.suffix and not path.name.startswith(".")
+    return (not path.suffix and not path.name.startswith(".")) or bool(DOCKERFILES.fullmatch(path.name))
 
 
 def is_python(name: str, text: str) -> bool:
@@ -467,8 +476,8 @@ def is_python(name: str, text: str) -> bool:
 def read(path: Path, left_out: list[str], name: str) -> str | None:
     """The text of a file; None when it is binary, too large or unreadable, which is noted where it matters."""
     try:
-        text = read_text(path, MOST_BYTES)
-        if text is None and path.suffix in NAMED_IF_LARGE:
+        text = (read_packed if name.endswith(ENDINGS) else read_text)(path, MOST_BYTES)
+        if text is None and path.name.endswith((*NAMED_IF_LARGE, *ENDINGS)):
             left_out.append(f"{name}: binary, or larger than {MOST_BYTES // 1000} kB")
         return text
     except OSError as error:
