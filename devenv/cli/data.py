@@ -57,7 +57,7 @@ def reset(
     yes: Yes = False,
     timings: Annotated[bool, typer.Option("--timings", help="Print how long each part took.")] = False,
 ) -> None:
-    """Restore freshly seeded data: from the baseline kept by the first `up`, or by running all three steps."""
+    """Restore freshly seeded data from the baseline that the first `up` kept, or else run all three steps."""
     from_scratch(["setup", "schema-load", "seed"], "reset", yes, timings)
 
 

@@ -281,7 +281,7 @@ def repair_undo(
         typer.Argument(metavar="[FILE]", help="A plan that was applied. Default: what `doctor --fix` wrote last."),
     ] = None,
 ) -> None:
-    """Undo what applying a plan changed, or what the last `doctor --fix` wrote."""
+    """Undo a repair plan that was applied, or what the last `doctor --fix` wrote."""
     from devenv.stack import open_locked
     from devenv.verify.repair_plan import undo_plan
 
@@ -348,7 +348,7 @@ def patterns_explain(name: Pattern) -> None:
 def patterns_matrix(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page.")] = None,
 ) -> None:
-    """Show which pattern reads which entity by which key, and compare the cost with one table per entity."""
+    """Show which pattern reads which entity by which key, and compare the cost with that of one table per entity."""
     from devenv.patterns import command
 
     report = command.show_matrix(stack())
