@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from devenv.init.javascript_models import GENERATED
 from devenv.init.tables import Found
 
 PLACE: Final = re.compile(r"\$\{[^}]*\}")
@@ -18,6 +19,8 @@ FILLERS: Final = frozenset(("TABLE", "NAME", "DDB", "DYNAMODB", "DYNAMO", "DB", 
 DEFAULT: Final = re.compile(
     r"\b\w*TABLE\w*['\"]?\s*\]?\s*(?:\|\||\?\?|,|\?:|:-)\s*['\"]?([A-Za-z][\w.-]{2,254})['\"})]"
 )
+# `TableName: process.env.ORDERS`, `TableName=os.environ["ORDERS"]`, `TableName: this.config.get('ORDERS')`.
+SENT: Final = re.compile(r"\b[Tt]able_?[Nn]ame['\"]?\s*[:=]\s*[^\n,;{}]{0,60}?\b([A-Z][A-Z0-9_]{2,60})\b")
 CODE: Final = (".py", ".js", ".ts", ".mjs", ".cjs", ".go", ".rb", ".php", ".java", ".kt", ".sh")
 
 
@@ -26,20 +29,32 @@ def default_names(texts: Mapping[str, str]) -> set[str]:
     return {found[1] for file, text in texts.items() if file.endswith(CODE) for found in DEFAULT.finditer(text)}
 
 
+def names_sent(texts: Mapping[str, str], variables: Mapping[str, str]) -> set[str]:
+    """The known values of the variables that code sends as a table's name."""
+    read = {found[1] for file, text in texts.items() if file.endswith(CODE) for found in SENT.finditer(text)}
+    return {variables[name] for name in read if variables.get(name)}
+
+
 def settle_names(
-    tables: Iterable[Found], variables: Mapping[str, str], defaults: Collection[str] = ()
+    tables: Iterable[Found], variables: Mapping[str, str], defaults: Collection[str] = (), sent: Collection[str] = ()
 ) -> tuple[Found, ...]:
     """The tables; one with a computed name gets the one known value of a variable for tables that fits it.
 
-    `defaults` are the names that code falls back on: they count where no variable has a value.
+    `defaults` are the names that code falls back on: they count where no variable has a value. `sent` are the names
+    that code sends: the only one without a definition is that of the only table of which no letter is spelt out.
     """
     tables = tuple(tables)
     taken = {table.table for table in tables}
     values = {value for name, value in variables.items() if "TABLE" in name.upper() and value not in taken}
     open_ = [table for table in tables if table.computed and not any(fits(table.computed, value) for value in values)]
     values |= {name for name in defaults if name not in taken and any(fits(str(t.computed), name) for t in open_)}
+    generated = [table for table in tables if table.computed == GENERATED]
+    lonely = {name for name in sent if name not in taken}
     settled = []
     for table in tables:
+        if len(lonely) == 1 and generated == [table]:
+            settled.append(replace(table, request={**table.request, "TableName": min(lonely)}, computed=None))
+            continue
         fitting = [value for value in values if table.computed and fits(table.computed, value)]
         filled = fill_places(table.computed, variables) if table.computed and not table.defaults else None
         if len(fitting) == 1 and len([t for t in tables if t.computed and fits(t.computed, fitting[0])]) == 1:

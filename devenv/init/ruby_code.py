@@ -20,6 +20,8 @@ from devenv.init.source import Scope
 OPERATIONS: Final = {"query": "query", "get_item": "get_item", "scan": "scan"}
 CALL: Final = late(r"\.(query|get_item|scan)\s*(?:\(\s*)?(?=[\w:\"'{]+\s*(?::|=>))")
 DEFINED: Final = late(r"^([ \t]*)def\s+(self\.)?(\w+[?!]?)[ \t]*(?:\(([^)\n]*)\)|([^\n;=]*))", re.MULTILINE)
+# Its methods are called on the module itself; so are those of `class << self`.
+MODULE: Final = late(r"^[ \t]*(?:module_function|extend self|class << self)[ \t]*$", re.MULTILINE)
 CLASS: Final = late(r"^[ \t]*(?:class|module)\s+([A-Z][\w:]*)", re.MULTILINE)
 CONSTANT: Final = late(r"^[ \t]*([A-Z][A-Z0-9_]*)\s*=\s*([^\n]+)", re.MULTILINE)
 TOKEN: Final = late(
@@ -74,7 +76,14 @@ def methods_of(file: str, text: str) -> Iterator[RubyFunction]:
         parameters = tuple(re.findall(r"[*&]{0,2}(\w+)(?::|\s*=|\b)", " ".join(filter(None, (found[4], found[5])))))
         optional = frozenset(re.findall(r"(\w+)\s*(?:=|:\s*[^,\s])", found[4] or ""))
         line = text.count("\n", 0, found.start()) + 1
-        made = "" if found[2] else ".new(…)" if re.search(r"def initialize\(\s*\w", text) else ".new"
+        within = text[max(0, text.rfind(f"module {owner}", 0, found.start())) : found.start()] if owner else ""
+        made = (
+            ""
+            if found[2] or MODULE.search(within)
+            else ".new(…)"
+            if re.search(r"def initialize\(\s*\w", text)
+            else ".new"
+        )
         name = f"{owner}{made}.{found[3]}" if owner else found[3]
         calls = frozenset(re.findall(r"(?:\.|\b)([a-z_]\w*[?!]?)", body))
         results = dict(picked(body))

@@ -39,7 +39,7 @@ from devenv.init.liquibase import is_changelog, of_liquibase
 from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
-from devenv.init.names import default_names, settle_names, table_variables
+from devenv.init.names import default_names, names_sent, settle_names, table_variables
 from devenv.init.packed import ENDINGS, read_packed
 from devenv.init.ports import FoundPort, read_ports
 from devenv.init.program_tables import read_program_tables
@@ -211,7 +211,7 @@ def survey(root: Path) -> Survey:
     files: list[javascript_code.JsFile | golang_code.GoFile] = [*scripts_read, *go.values()]
     for each in (table for read in files for table in read.tables):
         tables.setdefault(each.table, each)
-    settled = settle_names(tables.values(), variables, default_names(texts))
+    settled = settle_names(tables.values(), variables, default_names(texts), names_sent(texts, variables))
     asked = {given_[0] for tree in trees.values() for node in ast.walk(tree) if (given_ := read_variable(node))}
     asked |= {name for read in files for name in read.code.variables}
     variables |= table_variables(sorted(asked), settled, variables)

@@ -128,3 +128,37 @@ def test_names_of_ruby_that_stand_for_millions_of_values_end(tmp_path: Path) -> 
     text = "\n".join([*lines, "a15 = ['x']", f"{CLIENT}client.create_table({REQUEST.replace('NAME', 'a0')})"])
     _, body = made(tmp_path, {"tasks/a.rb": text})
     assert any("create_table of Ruby" in each for each in body["unused"])
+
+
+TRAILS = """\
+require "aws-sdk-dynamodb"
+
+module Trails
+  TABLE = "tracks"
+
+  %s
+
+  def %sof(hiker_id)
+    client.query(
+      table_name: TABLE,
+      key_condition_expression: "hiker_id = :h",
+      expression_attribute_values: { ":h" => hiker_id }
+    ).items
+  end
+end
+"""
+
+
+@pytest.mark.parametrize(("line", "head"), [("module_function", ""), ("extend self", ""), ("", "self.")])
+def test_a_function_of_a_module_is_called_on_the_module(tmp_path: Path, line: str, head: str) -> None:
+    files = {
+        "Gemfile": 'gem "sinatra"\ngem "pg"\ngem "aws-sdk-dynamodb"\n',
+        "Rakefile": SYMBOLS,
+        "lib/trails.rb": TRAILS % (line, head),
+        "db/structure.sql": RAILS["db/structure.sql"],
+    }
+    settings, _ = made(tmp_path, files)
+    (trace,) = settings.trace.values()
+    assert trace.library is not None
+    (words,) = [word for word in trace.library.command or () if "Trails" in word]
+    assert "Trails.of(*ARGV)" in words

@@ -119,3 +119,41 @@ async function ridesOf(car) {
     (trace,) = settings.trace.values()
     assert (trace.ids["dynamodb"], trace.sorted_by) == ("started_at", "started_at")
     assert trace.fields["started_at"] == "started_at"
+
+
+def test_the_name_that_code_sends_is_that_of_the_table_with_a_computed_one(tmp_path: Path) -> None:
+    stack = """
+import * as cdk from 'aws-cdk-lib';
+import { AttributeType, Table } from 'aws-cdk-lib/aws-dynamodb';
+export class Stack extends cdk.Stack {
+  constructor(app: cdk.App, stage: string) {
+    super(app, 'Stack');
+    new Table(this, 'Walks', { tableName: stage === 'prod' ? 'WalksProd' : 'WalksDev',
+      partitionKey: { name: 'dog', type: AttributeType.STRING } });
+  }
+}
+"""
+    files = {
+        "package.json": "{}",
+        ".env.example": "WALKS=WalksDev\nOTHER=x\n",
+        "cdk/stack.ts": stack,
+        "src/put.mjs": "await client.send(new PutCommand({ TableName: process.env.WALKS, Item: { dog: 'a' } }));\n",
+        "db/schema.sql": "CREATE TABLE dogs (id text PRIMARY KEY);",
+    }
+    settings, _ = made(tmp_path, files)
+    assert settings.steps.schema_load.files == ["seeds/dynamodb/tables/WalksDev.json"]
+    assert settings.env["WALKS"] == "WalksDev"
+
+
+@pytest.mark.parametrize("name", ["SHADOW_DATABASE_URL", "TEST_DATABASE_URL", "DATABASE_URL_TEST"])
+def test_a_second_database_is_not_devenvs(tmp_path: Path, name: str) -> None:
+    """Prisma and test runners empty it."""
+    files = {
+        ".env.example": f"DATABASE_URL=postgresql://a:b@localhost/kennel\n{name}=postgresql://a:b@localhost/other\n",
+        "db/schema.sql": "CREATE TABLE dogs (id text PRIMARY KEY);",
+        "app.py": f"import os\nos.environ['DATABASE_URL'], os.environ['{name}']\n",
+    }
+    settings, _ = made(tmp_path, files)
+    assert name not in settings.env
+    assert "DATABASE_URL" not in settings.env or settings.env["DATABASE_URL"] == "{postgres_url}"
+    assert name in (tmp_path / "devenv.toml").read_text()
