@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from devenv.init.applications import find_application
 from devenv.init.code import Code, Query
 from devenv.init.entities import PLACE, singular, snake
+from devenv.init.names import bare
 from devenv.init.propose import ID_END, NATURAL, is_person
 from devenv.init.routes import Route
 from devenv.init.survey import Survey
+
+# A parameter called `uid` or `pid` tells of no thing.
+LETTER: Final = 1
 
 
 def find_route(code: Iterable[Code], query: Query, key: Mapping[str, str], name: str, person: Any) -> Route | None:
@@ -66,8 +70,16 @@ def fill_path(route: Route, key: Mapping[str, str], person: Any) -> str | None:
 
 
 def is_other(parameter: str, name: str) -> bool:
-    """Return True for a path's `handle` where the key takes an id: the code looks the one up by the other."""
-    return snake(parameter) in NATURAL and ID_END.search(name) is not None
+    """Return True for a path's `handle` where the key takes an id: the code looks the one up by the other.
+
+    So it does for a `permit_id` where the key takes a plate. `bike_id` for a key's `bike` is the same.
+    """
+    is_id = ID_END.search(name) is not None
+    if snake(parameter) in NATURAL:
+        return is_id
+    thing, meant = bare(ID_END.sub("", parameter)), bare(name)
+    named = ID_END.search(parameter) is not None and len(thing) > LETTER
+    return named and not is_id and thing not in meant and meant not in thing
 
 
 def column_of(name: str, person: Any) -> str | None:

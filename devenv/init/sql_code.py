@@ -145,6 +145,8 @@ def is_shell(file: str, text: str) -> bool:
 
 def declare(file: str, text: str, step: str) -> str:
     """The line for devenv.toml with which a script becomes part of a step."""
+    if file.endswith((".ts", ".mts", ".cts")):
+        return f"if it is needed, declare [steps.{step}] command with the program that runs TypeScript here"
     runner = "bash" if is_shell(file, text) else RUNNERS.get(PurePath(file).suffix)
     if runner is None and "python" in text.partition("\n")[0]:
         runner = "{python}"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from devenv.init.routes import read_routes
+import pytest
+
+from devenv.init.asked_routes import fill_path
+from devenv.init.routes import Route, read_routes
 from devenv.init.survey import survey
 from tests.unit.init.test_init import write
 from tests.unit.init.test_init_kinds import COMPOSE, REQUEST, made
@@ -255,3 +258,20 @@ def show(card, week):
     _, body = made(tmp_path, {"docker-compose.yml": COMPOSE, "app.py": app, "things.json": REQUEST})
     [line] = [each for each in body["undeclared"] if "/cards/{card}/{week}/loans" in each]
     assert "calls list_loans" in line
+
+
+@pytest.mark.parametrize(
+    ("parameter", "place", "path"),
+    [
+        ("permit_id", "{plate}", None),
+        ("permitId", "{plate}", None),
+        ("plate", "{plate}", "/cars/{plate}/crossings"),
+        ("plate_id", "{plate}", "/cars/{plate}/crossings"),
+        ("id", "{plate}", "/cars/{plate}/crossings"),
+        ("car", "{plate}", "/cars/{plate}/crossings"),
+    ],
+)
+def test_a_route_by_the_id_of_something_else_is_not_filled_in(parameter: str, place: str, path: str | None) -> None:
+    """The handler looks up the plate of a permit: a request with the plate for its id is another one."""
+    route = Route("app.py", 1, f"/cars/{{{parameter}}}/crossings", (parameter,))
+    assert fill_path(route, {place.strip("{}"): place}, None) == path
