@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Final, Literal
 
-from devenv.config.masking import split_address
 from devenv.host.files import read_text
 from devenv.init import golang_code, javascript_code, php_code, ruby, unused
 from devenv.init.class_constants import with_class_constants
@@ -19,6 +17,7 @@ from devenv.init.combined import mounted, with_answers, with_results
 from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, read_dotenv
 from devenv.init.copied_rows import copied_rows, csv_tables, loaded_files
 from devenv.init.data_classes import data_classes
+from devenv.init.databases import find_databases
 from devenv.init.dict_functions import dict_functions
 from devenv.init.django_code import django_routes, django_tables, settings_module, with_django_settings
 from devenv.init.documents import ServedModule, read_documents, served_module
@@ -89,11 +88,6 @@ TELLING: Final = re.compile(
     r"|@(?:\w+\.)?(?:dataclass|define|frozen)\b|\bBaseModel\b|\bNamedTuple\b"
     # What puts keys together: f"USER#{…}", "USER#%s".
     r"|[\"'][A-Za-z_]+#"
-)
-DATABASE: Final = re.compile(
-    r"CREATE\s+DATABASE\s+\"?([a-z_]\w{0,62})\"?\s*;|\bcreatedb\b[^\n;|&]{0,200}\s([a-z_]\w{0,62})[ \t]*(?=$|[;|&])"
-    r"|(?P<url>(?:jdbc:)?postgres(?:ql)?://[^\s\"'$<>]{1,400})",
-    re.IGNORECASE | re.MULTILINE,
 )
 MADE: Final = re.compile(
     r"\bCREATE\s+(?:OR\s+REPLACE\s+)?(?:(?:GLOBAL|LOCAL|TEMP|TEMPORARY|UNLOGGED|FOREIGN|MATERIALIZED|RECURSIVE)\s+)*"
@@ -423,21 +417,6 @@ def read_texts(root: Path) -> tuple[list[str], dict[str, str], list[str]]:
             break
         texts[path.as_posix()] = text
     return [path.as_posix() for path in listing.files], texts, left_out
-
-
-def find_databases(texts: Iterable[str]) -> tuple[str, ...]:
-    """The databases that texts make (CREATE DATABASE, createdb) or name in a URL, the most frequent first."""
-    found = Counter(name for text in texts for each in DATABASE.finditer(text) if (name := database_in(each)))
-    return tuple(name for name, _ in found.most_common() if name not in ("postgres", "template1"))
-
-
-def database_in(found: re.Match[str]) -> str | None:
-    """The name in one find; of a URL the part that is a database, whatever its password looks like."""
-    if found["url"] is None:
-        return found[1] or found[2]
-    url = split_address(found["url"].removeprefix("jdbc:"))
-    plain = url is not None and (not url.port or url.port.isdigit())
-    return url.database if url and plain and re.fullmatch(r"[A-Za-z_]\w{0,62}", url.database) else None
 
 
 def merged(texts: Mapping[str, str], names: re.Pattern[str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ REASONS: Mapping[str, tuple[str, ...]] = {
         "engines/external/addresses.py", "engines/external/engine.py",
     ),
     "the default name of Postgres's superuser and of its first database": (
-        "config/schema.py", "init/survey.py", "engines/external/marks.py", "steps/setup/rights.py",
+        "config/schema.py", "init/databases.py", "engines/external/marks.py", "steps/setup/rights.py",
         "steps/setup/setup.py",
     ),
     "the name of PostgreSQL's program, by which its process is known, or of its account": (

@@ -242,3 +242,32 @@ def test_no_health_path_is_invented(tmp_path: Path) -> None:
     settings, _ = made(tmp_path, FILES)
     assert settings.backend is not None
     assert settings.backend.health is None
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (
+            "site/settings.py",
+            'DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql",\n'
+            '    "NAME": os.environ.get("BOOKS_DB", "books"), "USER": "ada"}}\n',
+        ),
+        ("config/default.json", '{"pg": {"host": "localhost", "user": "ada", "database": "books"}}'),
+        ("src/db.js", "const pool = new (require('pg').Pool)({ database: process.env.PGDATABASE ?? 'books' });\n"),
+        ("app.py", 'import psycopg\npsycopg.connect(host="localhost", dbname="books")\n'),
+    ],
+)
+def test_the_database_that_settings_name_is_the_projects(tmp_path: Path, file: str, text: str) -> None:
+    settings, _ = made(tmp_path, {file: text, "db/schema.sql": "CREATE TABLE books (id int PRIMARY KEY);"})
+    assert settings.postgres.database == "books"
+
+
+def test_a_url_counts_before_a_setting_and_another_servers_setting_not_at_all(tmp_path: Path) -> None:
+    files = {
+        "a.py": 'import psycopg\npsycopg.connect("postgresql://localhost/right", dbname="wrong")\n',
+        "b.py": 'mysql.connect(database="other")\n',
+        "db/schema.sql": "CREATE TABLE books (id int PRIMARY KEY);",
+    }
+    assert made(tmp_path / "both", files)[0].postgres.database == "right"
+    del files["a.py"]
+    assert made(tmp_path / "other", files)[0].postgres.database == "postgres"
