@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from devenv.core.late import late
@@ -98,7 +98,7 @@ def route_of(
         tuple(read_arguments(inner)),
         owner,
         node.end_lineno or node.lineno,
-        wrapped(inner),
+        {**dict.fromkeys([node.name] if (own := own_list(inner)) else [], own or ""), **wrapped(inner)},
         answers=dict(sorted(picked(inner), key=lambda each: bool(each[1]))),
         shows=dict(shown_calls(inner)),
         guarded=any(is_guard(name, {}) for name in uses),
@@ -117,6 +117,29 @@ def wrapped(nodes: Iterable[ast.AST]) -> dict[str, str]:
             if call is not None:
                 found[called_name(call)] = name
     return found
+
+
+def own_list(nodes: Iterable[ast.AST]) -> str | None:
+    """The field of `{"rides": [… for each in found["Items"]]}` of a route with a query of its own; None if unclear."""
+    nodes = list(nodes)
+    lists: set[str] = set()
+    for node in (*nodes, *nodes):  # One list may be made of another, and stand before it in a walk.
+        if isinstance(node, ast.Assign) and is_items(node.value, lists):
+            lists |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    fields = {name for node in nodes for name, value in named_values(node) if is_items(value, lists)}
+    return min(fields) if len(fields) == 1 else None
+
+
+def is_items(value: ast.expr, lists: Collection[str]) -> bool:
+    """Return True for `found["Items"]`, what is made of each of them, and the names of these lists."""
+    match value:
+        case ast.ListComp(generators=[ast.comprehension(iter=over)]):
+            return is_items(over, lists)
+        case ast.Subscript(slice=ast.Constant(value="Items")):
+            return True
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value="Items"), *_]):
+            return True
+    return isinstance(value, ast.Name) and value.id in lists
 
 
 def made_by(nodes: Iterable[ast.AST]) -> dict[str, ast.Call]:

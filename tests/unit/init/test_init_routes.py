@@ -275,3 +275,23 @@ def test_a_route_by_the_id_of_something_else_is_not_filled_in(parameter: str, pl
     """The handler looks up the plate of a permit: a request with the plate for its id is another one."""
     route = Route("app.py", 1, f"/cars/{{{parameter}}}/crossings", (parameter,))
     assert fill_path(route, {place.strip("{}"): place}, None) == path
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('return {"nick": n, "rides": [{"at": r["at"]} for r in found["Items"]]}', "rides"),
+        (
+            'items = found.get("Items", [])\n    every = [r["at"] for r in items]\n    return jsonify(rides=every)',
+            "rides",
+        ),
+        ('return JsonResponse({"rides": found["Items"], "more": False})', "rides"),
+        ('return {"rides": found["Items"], "again": found["Items"]}', None),
+        ('return found["Items"]', None),
+        ('return {"rides": others(found)}', None),
+    ],
+)
+def test_the_field_of_a_list_that_the_route_itself_asks_for(body: str, field: str | None) -> None:
+    text = f"@app.route('/riders/<rider>/rides')\ndef rides(rider):\n    found = table.query(K)\n    {body}\n"
+    (route,) = read_routes("app.py", ast.parse(text))
+    assert route.wraps.get("rides") == field
