@@ -11,7 +11,7 @@ from devenv.config.masking import split_address
 
 DATABASE: Final = re.compile(
     r"CREATE\s+DATABASE\s+\"?([a-z_]\w{0,62})\"?\s*;|\bcreatedb\b[^\n;|&]{0,200}\s([a-z_]\w{0,62})[ \t]*(?=$|[;|&])"
-    r"|(?P<url>(?:jdbc:)?postgres(?:ql)?://[^\s\"'$<>]{1,400})",
+    r"|(?P<url>(?:jdbc:)?postgres(?:ql)?://[^\s\"'$<>}]{1,400})",
     re.IGNORECASE | re.MULTILINE,
 )
 # `"NAME": os.environ.get("BOOKS_DB", "books")`, `database: process.env.PGDATABASE ?? 'books'`, `"database": "books"`.

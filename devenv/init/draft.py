@@ -154,7 +154,7 @@ class Drafter(StepDrafter):
         """`[postgres]` and `[dynamodb]`."""
         postgres = self.postgres()
         database, user = database_of(self.survey)
-        if self.columns or postgres or self.survey.migrations or self.survey.sql:
+        if database or self.columns or postgres or self.survey.migrations or self.survey.sql:
             self.sheet.above("The server that devenv starts: its database, and the port on 127.0.0.1.")
             self.sheet.section("postgres")
             self.sheet.key("database", database or "postgres", "" if database else "no file names one")

@@ -271,3 +271,23 @@ def test_a_url_counts_before_a_setting_and_another_servers_setting_not_at_all(tm
     assert made(tmp_path / "both", files)[0].postgres.database == "right"
     del files["a.py"]
     assert made(tmp_path / "other", files)[0].postgres.database == "postgres"
+
+
+@pytest.mark.parametrize("place", ["localhost:5432/claims?currentSchema=desk", "localhost/claims"])
+def test_a_database_that_only_a_tool_fills_is_declared(tmp_path: Path, place: str) -> None:
+    """Liquibase alone loads its files, and the application still needs its database."""
+    changelog = """databaseChangeLog:
+- changeSet:
+    id: 1
+    author: a
+    changes:
+    - createTable:
+        tableName: t
+"""
+    files = {
+        "src/main/resources/db/changelog/master.yaml": changelog,
+        "src/main/resources/application.properties": f"spring.datasource.url=${{U:jdbc:postgresql://{place}}}\n",
+        "tables.json": REQUEST,
+        "build.gradle": "dependencies { implementation 'org.postgresql:postgresql' }",
+    }
+    assert made(tmp_path, files)[0].postgres.database == "claims"
