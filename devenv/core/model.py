@@ -252,7 +252,8 @@ class StepState(Value, frozen=True):
     """The state of one step: if its work is in the stores, and the reason (one sentence).
 
     `follows`: stale only because rows changed, so that the next run makes the items follow them. `stuck`: that run
-    stops, as a reference names no row any more. `command`: what corrects it, where `devenv up` does not.
+    stops, as a reference names no row any more. `command`: what corrects it, where `devenv up` does not. `unread`: a
+    store did not answer, so the state is not known.
     """
 
     name: str
@@ -261,6 +262,7 @@ class StepState(Value, frozen=True):
     follows: bool = False
     stuck: bool = False
     command: str | None = None
+    unread: bool = False
 
     @property
     def since(self) -> str:

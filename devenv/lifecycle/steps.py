@@ -56,7 +56,8 @@ def step_states(
             with Handles(context) as handles:
                 return tuple(step.look(context, inputs[step.name], handles) for step in STEPS)
         except StoreError as error:
-            return tuple(StepState(step.name, "pending", f"cannot be checked: {error.what}") for step in STEPS)
+            reason = f"cannot be checked: {error.what}"
+            return tuple(StepState(step.name, "pending", reason, unread=True) for step in STEPS)
     marks = stack.engine.state.steps
     return tuple(
         StepState(name, marks[name].state, f"on {marks[name].at}, when last checked: {marks[name].reason}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget, Fix, Outcome, StepState
 from devenv.core.plural import number_of
-from devenv.doctor.checks.check import Check, failed, passed, unneeded
+from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.context import DoctorFacts
 from devenv.links.judge import ReadPlan
 
@@ -203,6 +203,8 @@ def diff_links(plan: ReadPlan, catalog: Catalog) -> Iterator[tuple[str, str]]:
 def run_steps(facts: DoctorFacts) -> Outcome:
     """Every step's work is done, from the present files. What changed rows do to items is judged item by item."""
     states = facts.steps()
+    if unread := [state for state in states if state.unread]:
+        return unverified(f"{', '.join(state.name for state in unread)}: {unread[0].reason}")
     undone = [state for state in states if state.state != "done" and not state.follows]
     if not undone:
         return passed(", ".join(map(show_step, states)) or "no steps declared")

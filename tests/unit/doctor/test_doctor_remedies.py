@@ -477,6 +477,14 @@ def test_a_step_that_up_does_not_correct_names_its_own_command(world: World) -> 
     assert (found.fix.command, found.fix.safe) == ("devenv seed", False)
 
 
+def test_steps_that_a_store_did_not_tell_of_are_not_verified(world: World) -> None:
+    """`devenv up` corrects nothing there, and `--fix` must not run it."""
+    states = [StepState(name, "pending", "cannot be checked: no answer", unread=True) for name in ("setup", "seed")]
+    found = run_steps(facts(world, look_steps=lambda _: states))
+    assert (found.status, found.fix) == ("error", None)
+    assert found.evidence == "not verified: setup, seed: cannot be checked: no answer"
+
+
 def test_the_owner_of_entries_of_another_group_is_named(world: World) -> None:
     trace = Trace(
         params={"group": "uuid"},
