@@ -6,14 +6,13 @@ import json
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, Final
 
 from devenv.core.value import Value
 from devenv.init.code import Code, Function, Query
-from devenv.init.php_code import LARGEST, MOST, balanced, line_of
 from devenv.init.routes import Route
 from devenv.init.spring import flat
+from devenv.init.text_code import LARGEST, MOST, balanced, first, line_of, query_of
 
 TESTS: Final = re.compile(r"(^|/)[\w.]*tests?/", re.IGNORECASE)
 WEB: Final = re.compile(r"Microsoft\.NET\.Sdk\.Web|Microsoft\.AspNetCore")
@@ -32,8 +31,6 @@ VARIABLE: Final = re.compile(r"GetEnvironmentVariable\(\s*\"(\w+)\"\s*\)")
 CALL: Final = re.compile(r"\b(\w+)\s*\(")
 REQUEST: Final = re.compile(r"\bnew\s+QueryRequest\s*(?:\(\s*\))?\s*\{")
 CONSTANT: Final = re.compile(r"\bconst\s+string\s+(\w+)\s*=\s*\"([^\"]*)\"")
-EQUAL: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
-BEGINS: Final = re.compile(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.IGNORECASE)
 NOT_METHODS: Final = frozenset(("if", "for", "foreach", "while", "switch", "using", "lock", "catch", "return", "new"))
 
 
@@ -80,15 +77,15 @@ def database_in(value: str) -> str | None:
     return found[1].strip() if found else None
 
 
-def read_dotnet(texts: Mapping[str, str]) -> Iterator[Code]:
-    """The queries, routes for GET, and variables of C#."""
+def read_dotnet(texts: Mapping[str, str], left_out: list[str]) -> Iterator[Code]:
+    """The queries, routes for GET, and variables of C#; sentences in `left_out` about what is not read."""
     for file, text in texts.items():
         if not file.endswith(".cs") or TESTS.search(posixpath.dirname(file) + "/") or len(text) > LARGEST:
             continue
-        functions = [*islice(functions_in(file, text), MOST)]
-        queries = [*islice(queries_in(text, functions), MOST)]
+        functions = first(file, "functions", functions_in(file, text), left_out)
+        queries = first(file, "queries", queries_in(text, functions), left_out)
         variables = {found[1]: line_of(text, found.start()) for found in VARIABLE.finditer(text)}
-        routes = [*islice(routes_in(file, text), MOST)]
+        routes = first(file, "routes", routes_in(file, text), left_out)
         if queries or variables or routes:
             yield Code(
                 file,
@@ -130,22 +127,19 @@ def queries_in(text: str, functions: Sequence[tuple[int, int, Function]]) -> Ite
             built,
         )
         values = {place: value for place, part in given if (value := template_of(part, constants)) is not None}
-        key = {names.get(name, name): values[place] for name, place in EQUAL.findall(condition[1]) if place in values}
-        begins = BEGINS.search(condition[1])
         forward = re.search(r"ScanIndexForward\s*=\s*(true|false)", built)
         limit = re.search(r"\bLimit\s*=\s*(\d+)", built)
-        yield Query(
+        yield query_of(
             around[-1][2],
             line_of(text, found.start()),
-            "Query",
-            option(built, "TableName", constants),
-            option(built, "IndexName", constants),
-            key,
-            narrowed=names.get(begins[1], begins[1]) if begins else None,
-            forward=None if forward is None else forward[1] == "true",
-            limit=int(limit[1]) if limit else None,
+            condition[1],
+            names,
+            values,
+            table=option(built, "TableName", constants),
+            index=option(built, "IndexName", constants),
+            forward=forward[1] if forward else None,
+            limit=limit[1] if limit else None,
             pages="ExclusiveStartKey" in text or "Paginators" in text,
-            begins=values.get(begins[2], "") if begins else "",
         )
 
 

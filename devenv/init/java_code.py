@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from devenv.init.code import Code, Function, Query
-from devenv.init.php_code import LARGEST, MOST, balanced, line_of
 from devenv.init.routes import Route
 from devenv.init.tables import Found
+from devenv.init.text_code import LARGEST, balanced, first, line_of, query_of
 from devenv.init.unused import listed
 
 ENDINGS: Final = (".java", ".kt")
@@ -38,8 +37,6 @@ CALL: Final = re.compile(r"\b(\w+)\s*\(")
 CONSTANT: Final = re.compile(r"\b(?:String|val)\s+(\w+)\s*(?::\s*String\s*)?=\s*\"([^\"]*)\"")
 SHOWN: Final = re.compile(r"\"(\w+)\"\s*(?:,|to)\s*(\w+)\.(?:get([A-Z]\w*)\(\)|(\w+))")
 LAMBDA: Final = re.compile(r"\b(\w+)\s*->")
-EQUAL: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
-BEGINS: Final = re.compile(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -51,8 +48,11 @@ class Bean:
     indexes: Mapping[tuple[str, str], str]
 
 
-def read_java(texts: Mapping[str, str], tables: Sequence[Found], base: str = "") -> Iterator[Code]:
-    """The queries and routes for GET of Java and Kotlin; `base` is the application's context path."""
+def read_java(texts: Mapping[str, str], tables: Sequence[Found], left_out: list[str], base: str = "") -> Iterator[Code]:
+    """The queries and routes for GET of Java and Kotlin; `base` is the application's context path.
+
+    `left_out` gets sentences about what is not read.
+    """
     own = {
         file: text
         for file, text in texts.items()
@@ -60,9 +60,12 @@ def read_java(texts: Mapping[str, str], tables: Sequence[Found], base: str = "")
     }
     beans = {name: bean for text in own.values() for name, bean in beans_in(text)}
     for file, text in own.items():
-        functions = [*islice(functions_in(file, text), MOST)]
-        queries = [*islice(enhanced(text, functions, beans, tables), MOST), *islice(requests(text, functions), MOST)]
-        routes = [*islice(routes_in(file, text, base), MOST)]
+        functions = first(file, "functions", functions_in(file, text), left_out)
+        queries = [
+            *first(file, "queries of the enhanced client", enhanced(text, functions, beans, tables), left_out),
+            *first(file, "queries", requests(text, functions), left_out),
+        ]
+        routes = first(file, "routes", routes_in(file, text, base), left_out)
         if queries or routes:
             asking = {query.function.name: query.function for query in queries}
             yield Code(
@@ -207,22 +210,19 @@ def requests(text: str, functions: Sequence[tuple[int, int, Function]]) -> Itera
             r"\"(:\w+)\"\s*(?:,|to)\s*AttributeValue\.(?:builder\(\)\s*\.)?(?:from)?\w\(([^()]*)\)", built
         )
         values = {place: value for place, text_ in given if (value := template_of(text_, constants)) is not None}
-        key = {names.get(name, name): values[place] for name, place in EQUAL.findall(condition[1]) if place in values}
-        begins = BEGINS.search(condition[1])
         forward = re.search(r"scanIndexForward\(\s*(true|false)", built)
         limit = re.search(r"\.limit\(\s*(\d+)", built)
-        yield Query(
+        yield query_of(
             around[-1][2],
             line_of(text, found.start()),
-            "Query",
-            option(built, "tableName", constants),
-            option(built, "indexName", constants),
-            key,
-            narrowed=names.get(begins[1], begins[1]) if begins else None,
-            forward=None if forward is None else forward[1] == "true",
-            limit=int(limit[1]) if limit else None,
+            condition[1],
+            names,
+            values,
+            table=option(built, "tableName", constants),
+            index=option(built, "indexName", constants),
+            forward=forward[1] if forward else None,
+            limit=limit[1] if limit else None,
             pages="exclusiveStartKey" in text or "queryPaginator" in text,
-            begins=values.get(begins[2], "") if begins else "",
         )
 
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import Final
 
 from devenv.init.code import Code, Function, Query
 from devenv.init.routes import Route
+from devenv.init.text_code import LARGEST, LONGEST, balanced, first, line_of, query_of
 
 TESTS: Final = frozenset(("test", "tests", "vendor"))
-# The longest function that is read, in characters.
-LONGEST: Final = 8_000
-# The largest file, and the most functions, routes and queries of one.
-LARGEST: Final = 80_000
-MOST: Final = 200
 ROUTE: Final = re.compile(r"(?:->|\bRoute::)get\(\s*(['\"])(/?[^'\"\s]*)\1\s*,")
 PLACE: Final = re.compile(r"\{(\w+)(?::(?:[^{}]|\{[^{}]*\})*)?\??\}")
 VARIABLE: Final = re.compile(
@@ -25,8 +20,6 @@ FUNCTION: Final = re.compile(r"\bfunction\s+(\w+)\s*\(([^)]*)\)[^{;]*\{")
 CONSTANT: Final = re.compile(r"\bconst\s+(?:string\s+)?(\w+)\s*=\s*['\"]([^'\"]*)['\"]")
 CALL: Final = re.compile(r"(?:->|::|\b)(\w+)\s*\(")
 CONDITION: Final = re.compile(r"['\"]KeyConditionExpression['\"]\s*=>\s*['\"]([^'\"]*)['\"]")
-EQUAL: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
-BEGINS: Final = re.compile(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.IGNORECASE)
 CONTROLLER: Final = re.compile(r"\s*(?:\[\s*\\?(?:\w+\\)*(\w+)::class\s*,\s*['\"](\w+)['\"]|['\"](\w+)[@:](\w+)['\"])")
 LOOP: Final = re.compile(r"foreach\s*\(\s*\$(\w+)\s+as\s+(?:\$\w+\s*=>\s*)?\$(\w+)\s*\)")
 GIVEN: Final = re.compile(r"\$(\w+)\s*=\s*[^;=\n][^;\n]*(?:->|::)(\w+)\(")
@@ -34,20 +27,20 @@ PAIR: Final = re.compile(r"['\"](\w+)['\"]\s*=>\s*\$(\w+)\[['\"](\w+)['\"]\]")
 CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
 
 
-def read_php(texts: Mapping[str, str]) -> Iterator[Code]:
-    """The queries, routes for GET, and variables of PHP."""
+def read_php(texts: Mapping[str, str], left_out: list[str]) -> Iterator[Code]:
+    """The queries, routes for GET, and variables of PHP; sentences in `left_out` about what is not read."""
     own = {
         file: text
         for file, text in texts.items()
         if file.endswith(".php") and not TESTS & {*file.split("/")[:-1]} and len(text) <= LARGEST
     }
     for file, text in own.items():
-        functions = [*islice(functions_in(file, text), MOST)]
-        queries = [*islice(queries_in(text, functions), MOST)]
+        functions = first(file, "functions", functions_in(file, text), left_out)
+        queries = first(file, "queries", queries_in(text, functions), left_out)
         variables = {
             found[1] or found[2] or found[3]: line_of(text, found.start()) for found in VARIABLE.finditer(text)
         }
-        routes = [*islice(routes_in(file, text, own), MOST)]
+        routes = first(file, "routes", routes_in(file, text, own), left_out)
         if queries or variables or routes:
             asking = {query.function.name: query.function for query in queries}
             yield Code(
@@ -61,29 +54,6 @@ def read_php(texts: Mapping[str, str]) -> Iterator[Code]:
                 uses_dynamodb="DynamoDb" in text,
                 writes="putItem" in text or "batchWriteItem" in text,
             )
-
-
-def line_of(text: str, at: int) -> int:
-    """The number of the line of a place."""
-    return text.count("\n", 0, at) + 1
-
-
-def balanced(text: str, at: int) -> int:
-    """The place behind the bracket that closes the one at `at`, at most LONGEST away. Quotes count."""
-    depth, quote, last = 0, "", min(len(text), at + LONGEST)
-    for place in range(at, last):
-        character = text[place]
-        if quote:
-            quote = "" if character == quote and text[place - 1] != "\\" else quote
-        elif character in "'\"":
-            quote = character
-        elif character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-            if depth == 0:
-                return place + 1
-    return last
 
 
 def functions_in(file: str, text: str) -> Iterator[tuple[int, int, Function]]:
@@ -112,22 +82,19 @@ def queries_in(text: str, functions: list[tuple[int, int, Function]]) -> Iterato
         array = text[begin : balanced(text, begin)]
         names = dict(re.findall(r"['\"](#\w+)['\"]\s*=>\s*['\"]([^'\"]+)['\"]", array))
         values = dict(values_in(array, constants))
-        key = {names.get(name, name): values[place] for name, place in EQUAL.findall(found[1]) if place in values}
-        begins = BEGINS.search(found[1])
         forward = re.search(r"['\"]ScanIndexForward['\"]\s*=>\s*(true|false)", array)
         limit = re.search(r"['\"]Limit['\"]\s*=>\s*(\d+)", array)
-        yield Query(
+        yield query_of(
             function,
             line_of(text, found.start()),
-            "Query",
-            given(array, "TableName", constants),
-            given(array, "IndexName", constants),
-            key,
-            narrowed=names.get(begins[1], begins[1]) if begins else None,
-            forward=None if forward is None else forward[1] == "true",
-            limit=int(limit[1]) if limit else None,
+            found[1],
+            names,
+            values,
+            table=given(array, "TableName", constants),
+            index=given(array, "IndexName", constants),
+            forward=forward[1] if forward else None,
+            limit=limit[1] if limit else None,
             pages="ExclusiveStartKey" in text or "LastEvaluatedKey" in text or "getPaginator" in text,
-            begins=values.get(begins[2], "") if begins else "",
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Final, Literal
 
 from devenv.host.files import read_text
-from devenv.init import golang_code, javascript_code, php_code, ruby, unused
+from devenv.init import golang_code, javascript_code, php_code, ruby, text_code, unused
 from devenv.init.class_constants import with_class_constants
 from devenv.init.code import Code, read_code
 from devenv.init.combined import mounted, with_answers, with_results
@@ -220,7 +220,7 @@ def survey(root: Path) -> Survey:
     def coded(name: str, tree: ast.Module) -> Code:
         return read_code(name, tree, variables, keys, constants, made_texts, fields, dicts, classes)
 
-    java = [*read_java(texts, settled, spring.base if spring else "")]
+    java = [*read_java(texts, settled, notes, spring.base if spring else "")]
     routes = django_routes(trees)
     python = [coded(name, tree) for name, tree in trees.items()]
     python = [replace(each, routes=(*each.routes, *routes.get(each.file, ()))) for each in python]
@@ -231,9 +231,9 @@ def survey(root: Path) -> Survey:
         *ruby.read_ruby(texts),
         *read_ruby_code(texts, variables),
         *read_rails_routes(texts),
-        *php_code.read_php(texts),
+        *php_code.read_php(texts, notes),
         *java,
-        *read_dotnet(texts),
+        *read_dotnet(texts, notes),
         *(prisma_code(name, text) for name, text in texts.items() if name.endswith(".prisma")),
     )
     manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
@@ -398,7 +398,8 @@ def keys_of(tables: Mapping[str, Found]) -> frozenset[str]:
 def too_long(texts: Mapping[str, str]) -> list[str]:
     """Sentences about programs that are not read because of their length."""
     programs = [n for n, t in texts.items() if n.endswith(LANGUAGES_WITH_SQL) or SHEBANG.match(t[:SHEBANG_CHARS])]
-    return [f"{name}: too long to be read as code" for name in programs if len(texts[name]) > PYTHON_BYTES]
+    longest = {name: text_code.LARGEST if name.endswith(text_code.ENDINGS) else PYTHON_BYTES for name in programs}
+    return [f"{name}: too long to be read as code" for name, most in longest.items() if len(texts[name]) > most]
 
 
 def read_texts(root: Path) -> tuple[list[str], dict[str, str], list[str]]:

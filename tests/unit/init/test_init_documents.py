@@ -108,7 +108,7 @@ def test_phps_server_is_the_backend(
 
 
 def test_queries_and_routes_of_php() -> None:
-    listens, index = read_php({"src/Listens.php": LISTENS, "public/index.php": INDEX, "tests/x.php": LISTENS})
+    listens, index = read_php({"src/Listens.php": LISTENS, "public/index.php": INDEX, "tests/x.php": LISTENS}, [])
     (query,) = listens.queries
     assert (query.table, query.key, query.function.name) == ("GuideListens", {"Device": "DEV#{imei}"}, "ofDevice")
     assert (query.narrowed, query.begins, query.forward, query.limit) == ("StartedAt", "2024", False, 5)
@@ -137,7 +137,7 @@ def test_controllers_of_laravel_are_found_by_their_class() -> None:
     routes = "<?php\nRoute::get('/notes/{id}', [NoteController::class, 'show']);\n"
     method = "    public function show(string $id)\n    {\n        return $this->notes->find($id);\n    }\n"
     controller = f"<?php\nclass NoteController\n{{\n{method}}}\n"
-    (code,) = read_php({"routes/api.php": routes, "app/NoteController.php": controller})
+    (code,) = read_php({"routes/api.php": routes, "app/NoteController.php": controller}, [])
     (route,) = code.routes
     assert (route.path, route.file, route.line) == ("/api/notes/{id}", "app/NoteController.php", 4)
     assert "find" in route.calls

@@ -105,7 +105,7 @@ def test_a_web_project_is_the_backend_and_its_settings_are_variables(tmp_path: P
 
 
 def test_queries_of_c_sharp() -> None:
-    (code,) = read_dotnet({"src/VisitStore.cs": STORE, "Clinic.Tests/VisitStore.cs": STORE})
+    (code,) = read_dotnet({"src/VisitStore.cs": STORE, "Clinic.Tests/VisitStore.cs": STORE}, [])
     (query,) = code.queries
     assert (query.table, query.key, query.function.name) == ("visits", {"pk": "PATIENT#{patientId}"}, "OfPatient")
     assert (query.narrowed, query.begins, query.forward, query.limit) == ("sk", "VISIT#", False, 10)
@@ -113,7 +113,7 @@ def test_queries_of_c_sharp() -> None:
 
 
 def test_routes_of_groups_and_controllers() -> None:
-    program, controller = read_dotnet({"Program.cs": PROGRAM, "Controllers/NotesController.cs": CONTROLLER})
+    program, controller = read_dotnet({"Program.cs": PROGRAM, "Controllers/NotesController.cs": CONTROLLER}, [])
     assert [each.path for each in program.routes] == ["/api/v1/patients/{patientId}/visits", "/healthz"]
     assert "OfPatient" in program.routes[0].calls
     assert program.variables == {"CLINIC_QUEUE": 1}

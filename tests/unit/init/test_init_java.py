@@ -109,7 +109,9 @@ def test_the_key_of_a_bean(text: str) -> None:
 
 
 def test_queries_of_the_enhanced_client() -> None:
-    (code,) = read_java({"src/main/java/a/ScanRepository.java": REPOSITORY, "src/main/java/a/Scan.java": BEAN}, found())
+    (code,) = read_java(
+        {"src/main/java/a/ScanRepository.java": REPOSITORY, "src/main/java/a/Scan.java": BEAN}, found(), []
+    )
     parcel, depot, one = code.queries
     assert (parcel.table, parcel.key, parcel.function.name) == ("scans", {"parcelNo": "P#{parcelNo}"}, "ofParcel")
     assert (parcel.narrowed, parcel.begins, parcel.forward, parcel.limit) == ("at", "2024", False, 9)
@@ -119,14 +121,14 @@ def test_queries_of_the_enhanced_client() -> None:
 
 
 def test_a_request_with_a_builder() -> None:
-    (code,) = read_java({"src/main/java/a/Scans.java": LOW_LEVEL}, found())
+    (code,) = read_java({"src/main/java/a/Scans.java": LOW_LEVEL}, found(), [])
     (query,) = code.queries
     assert (query.table, query.index, query.key) == ("scans", "by-depot", {"depot": "{depot}"})
     assert (query.narrowed, query.begins) == ("at", "2024")
 
 
 def test_routes_below_class_and_context_path() -> None:
-    (code,) = read_java({"src/main/java/a/ParcelController.java": CONTROLLER}, [], "/tracking")
+    (code,) = read_java({"src/main/java/a/ParcelController.java": CONTROLLER}, [], [], "/tracking")
     scans, plain = code.routes
     assert (scans.path, plain.path) == ("/tracking/parcels/{parcelNo}/scans", "/tracking/parcels")
     assert scans.answers["ofParcel"] == {"time": "at", "belt": "belt"}
@@ -134,7 +136,7 @@ def test_routes_below_class_and_context_path() -> None:
 
 @pytest.mark.parametrize(("file", "count"), [("src/test/java/a/C.java", 0), ("src/main/java/test/fleet/C.java", 1)])
 def test_java_of_tests_is_not_read(file: str, count: int) -> None:
-    assert len([*read_java({file: CONTROLLER}, [])]) == count
+    assert len([*read_java({file: CONTROLLER}, [], [])]) == count
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
+
 from devenv.doctor.checks.code import run_code
 from devenv.doctor.context import DoctorFacts
 from devenv.init.code import Function, Query, read_code, read_queries
@@ -89,3 +91,16 @@ def test_a_file_that_is_not_read_is_named_beside_a_fault(tmp_path: Path) -> None
     assert outcome.status == "warn"
     assert "app.py:3" in str(outcome.evidence)
     assert "not read, because it is not valid in this version of Python: old.py" in str(outcome.evidence)
+
+
+@pytest.mark.parametrize("file", ["long.php", "Long.java", "Long.kt", "Long.cs"])
+def test_init_names_what_it_does_not_read_of_a_language_read_as_text(tmp_path: Path, file: str) -> None:
+    write(tmp_path, {file: "// x\n" * 20_000})
+    assert f"{file}: too long to be read as code" in survey(tmp_path).unused
+
+
+def test_init_names_a_file_of_which_only_the_first_functions_are_read(tmp_path: Path) -> None:
+    body = "".join(f"function f{number}($x) {{ return 1; }}\n" for number in range(201))
+    write(tmp_path, {"many.php": f"<?php\n{body}", "few.php": "<?php\nfunction f($x) { return 1; }\n"})
+    said = [line for line in survey(tmp_path).unused if "only its first" in line]
+    assert said == ["many.php: only its first 200 functions were read"]
