@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,9 @@ from devenv.cli.options import EngineOption, RunningEngineOption, Yes, agreed, c
 from devenv.cli.trust import agreed_stack, consent
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
+
+if TYPE_CHECKING:
+    from devenv.engines.base import Engine
 
 
 def up(
@@ -197,7 +201,7 @@ def env(
     if form not in FORMATS:
         raise UsageError(f"there is no format `{form}`", hint=f"one of: {', '.join(FORMATS)}")
     opened = stack(reads=False)
-    if any(service.state != "running" for service in opened.engine.look()):
+    if not point_away(opened.engine):
         typer.echo("note: not all services are running; start them with `devenv up`", err=True)
     opened.engine.keep_secrets()
     values = visitor_environment(opened)
@@ -227,6 +231,23 @@ def env(
     sys.stdout.write(f"{lines}\n")
 
 
+def point_away(engine: Engine) -> bool:
+    """Let no setting name a port at which somebody else answers: a program would write to a foreign store.
+
+    For this command only, a stopped store gets the port that `devenv up` would give it. Returns True if all run.
+    """
+    from devenv.config.services import STORES
+
+    seen = engine.look()
+    if engine.name != "external":
+        stopped = tuple(each.name for each in seen if each.name in STORES and each.state in ("stopped", "crashed"))
+        # A Docker that does not answer does not tell which ports its containers have.
+        with suppress(DevenvError):
+            for sentence in engine.assign_ports(stopped, strict=False):
+                typer.echo(f"note: {sentence} at the next `devenv up`", err=True)
+    return all(service.state == "running" for service in seen)
+
+
 def run(
     command: Annotated[list[str], typer.Argument(metavar="-- CMD…", help="The command and its arguments.")],
 ) -> None:
@@ -234,6 +255,7 @@ def run(
     from devenv.lifecycle.tap import visitor_environment
 
     opened = stack(reads=False)
+    point_away(opened.engine)
     opened.engine.keep_secrets()
     environment = {**opened.environ, **visitor_environment(opened)}
     sys.stdout.flush()

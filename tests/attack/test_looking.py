@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.e2e.world import free_port
 from tests.support import REPOSITORY, ProjectDir, empty_project
 
 SAFETY = '[project]\nname = "clone"\n[safety]\nregions = ["eu-west-1"]\n'
@@ -142,6 +146,30 @@ def test_a_shell_that_takes_the_settings_runs_nothing(tmp_path: Path) -> None:
     script = f'eval "$({line} 2>/dev/null)"; ls / >/dev/null; bash -c true'
     subprocess.run(["/bin/bash", "-c", script], env=project.environment(), capture_output=True, check=False)
     assert not canary.exists()
+
+
+@pytest.mark.parametrize("words", [("env", "--format", "dotenv"), ("run", "--", "env")], ids=" ".join)
+def test_a_stopped_projects_settings_name_no_foreign_store(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A script that ignores the note finds nothing, where it would have written into a store that is not its own."""
+    ports = {name: free_port() for name in ("postgres", "dynamodb")}
+    tables = "".join(f"[{name}]\nport = {port}\n" for name, port in ports.items())
+    project = empty_project(tmp_path / "p", f'[project]\nname = "p"\n{tables}')
+
+    def addresses(text: str) -> set[int]:
+        found = dict(line.split("=", 1) for line in text.replace("'", "").splitlines() if "=" in line)
+        return {int(found["PGPORT"]), urlsplit(found["AWS_ENDPOINT_URL_DYNAMODB"]).port or 0}
+
+    assert addresses(project.ok(*words).out) == set(ports.values())
+    with ExitStack() as held:
+        for port in ports.values():
+            other = held.enter_context(socket.create_server(("127.0.0.1", port)))
+            assert other.getsockname()[1] == port
+        ran = project.ok(*words)
+        assert not addresses(ran.out) & set(ports.values())
+        for port in ports.values():
+            assert f"port {port} is taken by" in ran.err
+        assert not (project.path / ".devstate" / "state.json").exists(), "looking changes nothing"
+    assert addresses(project.ok(*words).out) == set(ports.values())
 
 
 @pytest.mark.parametrize("name", ["PYTHONUNBUFFERED", "NODE_ENV", "ENVIRONMENT", "APP_PATH", "STAGE", "LDAP_URL"])
