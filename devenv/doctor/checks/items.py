@@ -295,15 +295,23 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     if behind and deletable[0].kind == "orphan":
         why = "setup made new rows, and the items of the old ones are still there"
         return Fix(f"{why}: empty the tables and run the command of step seed again (asks first)", behind)
-    if seeded[place]:
-        line = source_line(facts, [each for each in (deletable[0].observed, *deletable[0].subjects) if each])
-        text += f". The item came from the seed files{f' ({line})' if line else ''}: correct it there too, or the next"
-        text += " full load brings the fault back; once the item is deleted, `devenv up --restore-seeds` loads it again"
+    text += origin(facts, deletable[0], seeded[place])
     count = len({id(fault.record) for fault in faults if fault.record is not None})
     more = ". The command deletes this item"
     if count > 1:
         more = f". The command deletes the first of {count} items; `devenv doctor` names the next one"
     return Fix(text + more, deletion(records[place]))
+
+
+def origin(facts: DoctorFacts, fault: Fault, seeded: bool) -> str:
+    """The sentences about the file that the item came from, as far as one is known; "" without one."""
+    line = source_line(facts, [each for each in (fault.observed, *fault.subjects) if each])
+    if seeded:
+        return (
+            f". The item came from the seed files{f' ({line})' if line else ''}: correct it there too, or the next"
+            " full load brings the fault back; once the item is deleted, `devenv up --restore-seeds` loads it again"
+        )
+    return f". {line} has this value, too: correct it there first, or step seed brings it back" if line else ""
 
 
 def deletion(record: ItemRecord) -> str:
