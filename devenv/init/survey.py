@@ -12,6 +12,7 @@ from typing import Final, Literal
 from devenv.host.files import read_text
 from devenv.init import golang_code, javascript_code, php_code, ruby, text_code, unused
 from devenv.init.class_constants import with_class_constants
+from devenv.init.class_tables import class_tables
 from devenv.init.code import Code, read_code
 from devenv.init.combined import mounted, with_answers, with_results
 from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, read_dotenv
@@ -195,6 +196,9 @@ def survey(root: Path) -> Survey:
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
     trees = with_queries(with_django_settings(with_class_constants(with_variables(with_read_variables(read)))))
     tables, notes = read_tables(texts, trees, variables)
+    declared_classes, item_shapes = class_tables(texts, variables)
+    for found in declared_classes:
+        tables.setdefault(found.table, found)
     scripts = with_json_settings({name: text for name, text in texts.items() if is_script(name)}, texts)
     scripts = with_script_variables(with_schemas(scripts))
     keys = keys_of(tables)
@@ -234,6 +238,7 @@ def survey(root: Path) -> Survey:
         *php_code.read_php(texts, notes),
         *java,
         *read_dotnet(texts, notes),
+        *item_shapes.values(),
         *(prisma_code(name, text) for name, text in texts.items() if name.endswith(".prisma")),
     )
     manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
@@ -261,7 +266,7 @@ def survey(root: Path) -> Survey:
     notes += [sentence for read in go.values() for sentence in read.unread]
     notes += too_long(texts)
     models = {name for name, each in made.items() if each.models}
-    defining = {*models, *(table.file for table in settled), *read_beans(texts, settled)}
+    defining = {*models, *(table.file for table in settled), *read_beans(texts, settled), *item_shapes}
     rest = {n: text for n, text in texts.items() if n not in defining}
     written = (
         *(item for tree in trees.values() for item in python_items(tree, owned, constants, made_texts, dicts)),
