@@ -59,6 +59,8 @@ SHARP_NAME: Final = late(
     r"DynamoDB(?:Property|HashKey|RangeKey)\(\s*(?:AttributeName\s*=\s*)?\"([^\"]+)\"|AttributeName\s*=\s*\"([^\"]+)\""
 )
 USES: Final = late(r"Dynamo|TableSchema")
+HIDDEN: Final = late(r"\bJsonIgnore\b")
+RENAMED: Final = late(r"\b(?:JsonProperty|JsonPropertyName)\(\s*(?:value\s*=\s*)?\"([^\"]+)\"")
 IGNORED: Final = late(r"DynamoD[Bb]Ignore\b")
 
 
@@ -66,7 +68,7 @@ class ItemClass(Value, frozen=True):
     """One class of items: attribute -> type ("": not known), its table's key and the keys of its indexes.
 
     `table` is the expression of the table's name, None where another file binds it. `indexes`: name -> role ->
-    attribute; those in `local` are local.
+    attribute; those in `local` are local. `shown`: field of the class as JSON -> attribute.
     """
 
     file: str
@@ -77,10 +79,19 @@ class ItemClass(Value, frozen=True):
     key: Mapping[str, str]
     indexes: Mapping[str, Mapping[str, str]]
     local: frozenset[str] = frozenset()
+    shown: Mapping[str, str] = {}
 
 
-def class_tables(texts: Mapping[str, str], variables: Mapping[str, str]) -> tuple[list[Found], dict[str, Code]]:
-    """(tables, file -> the shape of their items) of the classes whose table has a name that is known."""
+class ClassTables(Value, frozen=True):
+    """The tables of classes, file -> the shapes of their items, class -> what is known of it and its table."""
+
+    tables: tuple[Found, ...] = ()
+    code: Mapping[str, Code] = {}
+    classes: Mapping[str, tuple[str, ItemClass]] = {}
+
+
+def class_tables(texts: Mapping[str, str], variables: Mapping[str, str]) -> ClassTables:
+    """The declarations of the classes of items whose table has a name that is known."""
     own = {
         file: text
         for file, text in texts.items()
@@ -88,10 +99,11 @@ def class_tables(texts: Mapping[str, str], variables: Mapping[str, str]) -> tupl
     }
     classes = [each for file, text in own.items() for each in item_classes(file, text)]
     if not classes:
-        return [], {}
+        return ClassTables()
     names = Names(texts, own, variables)
     bound = dict(names.bound())
     found: dict[str, Found] = {}
+    known: dict[str, tuple[str, ItemClass]] = {}
     shapes: dict[str, list[Shape]] = {}
     for each in classes:
         table = names.text(each.file, each.table) if each.table is not None else bound.get(each.name)
@@ -99,16 +111,18 @@ def class_tables(texts: Mapping[str, str], variables: Mapping[str, str]) -> tupl
         if made is None:
             continue
         found.setdefault(made.table, made)
+        known[each.name] = (made.table, each)
         keys = set(each.key.values())
         attributes = {
             name: Attribute(kind if name in keys or not kind else f"{kind}?", None) for name, kind in each.types.items()
         }
         function = Function(each.file, each.line, each.name)
         shapes.setdefault(each.file, []).append(Shape(function, each.line, attributes))
-    return [*found.values()], {
+    code = {
         file: Code(file, (), (), tuple(own_), (), {}, {}, uses_dynamodb=False, writes=False)
         for file, own_ in shapes.items()
     }
+    return ClassTables(tuple(found.values()), code, known)
 
 
 def item_classes(file: str, text: str) -> Iterator[ItemClass]:
@@ -127,12 +141,17 @@ def item_classes(file: str, text: str) -> Iterator[ItemClass]:
         key: dict[str, str] = {}
         indexes: dict[str, dict[str, str]] = {}
         local: set[str] = set()
+        shown: dict[str, str] = {}
         for name, mark in marks.items():
             if IGNORED.search(mark):
                 continue
             given = (SHARP_NAME if file.endswith(".cs") else ATTRIBUTE).search(mark)
             attribute = (given[1] or given[2]) if given else name
             types[attribute] = type_of(kinds[name])
+            if not HIDDEN.search(mark) and types[attribute]:
+                renamed = RENAMED.search(mark)
+                # ASP.NET writes `ScannedAt` as `scannedAt`.
+                shown[renamed[1] if renamed else name[:1].lower() + name[1:]] = attribute
             for role in KEY.findall(mark):
                 key[ROLES[role.lower()]] = attribute
             for one in INDEX_KEY.finditer(mark):
@@ -145,7 +164,7 @@ def item_classes(file: str, text: str) -> Iterator[ItemClass]:
         table = head["v1"] if head["v1"] is not None else head["cs"]
         table = re.sub(r"^\s*tableName\s*=\s*", "", table) if table is not None else None
         line = line_of(text, head.start())
-        yield ItemClass(file, line, head["name"], table, types, key, indexes, frozenset(local))
+        yield ItemClass(file, line, head["name"], table, types, key, indexes, frozenset(local), shown)
 
 
 def properties(file: str, body: str) -> Iterator[tuple[str, str, str]]:

@@ -6,9 +6,11 @@ import json
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from devenv.core.value import Value
+from devenv.init.class_queries import Known, context_queries
 from devenv.init.code import Code, Function, Query
 from devenv.init.routes import Route
 from devenv.init.spring import flat
@@ -77,13 +79,19 @@ def database_in(value: str) -> str | None:
     return found[1].strip() if found else None
 
 
-def read_dotnet(texts: Mapping[str, str], left_out: list[str]) -> Iterator[Code]:
-    """The queries, routes for GET, and variables of C#; sentences in `left_out` about what is not read."""
+def read_dotnet(texts: Mapping[str, str], left_out: list[str], classes: Known | None = None) -> Iterator[Code]:
+    """The queries, routes for GET, and variables of C#; sentences in `left_out` about what is not read.
+
+    `classes` are those of items whose tables are known.
+    """
     for file, text in texts.items():
         if not file.endswith(".cs") or TESTS.search(posixpath.dirname(file) + "/") or len(text) > LARGEST:
             continue
         functions = first(file, "functions", functions_in(file, text), left_out)
         queries = first(file, "queries", queries_in(text, functions), left_out)
+        if classes:
+            template = partial(template_of, constants=dict(CONSTANT.findall(text)))
+            queries += context_queries(text, functions, classes, template)
         variables = {found[1]: line_of(text, found.start()) for found in VARIABLE.finditer(text)}
         routes = first(file, "routes", routes_in(file, text), left_out)
         if queries or variables or routes:
@@ -185,7 +193,10 @@ def routes_in(file: str, text: str) -> Iterator[Route]:
         if method:
             begin = method.start()
             end = balanced(text, method.end() - 1) if method[3] == "{" else text.find(";", method.end())
-        yield route_of(file, text, above[-1] if above else "", found[1] or "", begin, end)
+        path = found[1] or ""
+        # A path from the root stands alone.
+        prefix = above[-1] if above and not path.startswith(("/", "~/")) else ""
+        yield route_of(file, text, prefix, path.removeprefix("~"), begin, end)
 
 
 def controller_path(path: str, name: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
+from devenv.init.class_queries import Known, giving, mapper_queries, repository_queries
 from devenv.init.code import Code, Function, Query
 from devenv.init.routes import Route
 from devenv.init.tables import Found
@@ -25,6 +27,8 @@ METHOD: Final = re.compile(
     r"(?:(?:public|protected|private|static|final|override|suspend|fun)\s+)+(?:<[^>]{1,200}>\s+)?"
     r"(?:[\w<>\[\],.? ]{1,200}\s+)??(\w+)\s*\(((?:[^()]|\([^()]*\))*)\)[^{};=]*(?:=\s*)?\{"
 )
+EXPRESSED: Final = re.compile(r"\bfun\s+(\w+)\s*\(((?:[^()]|\([^()]*\))*)\)[^{}=]{0,200}=(?!\s*\{)")
+MEMBERS: Final = re.compile(r"\n\s*(?:(?:@|\})|(?:(?:override|private|suspend|internal|public|open)\s+)*fun\s)")
 TYPED: Final = re.compile(r"\bDynamoDb(?:Async)?Table<(\w+)>\s+(\w+)|\b(\w+)\s*:\s*DynamoDb(?:Async)?Table<(\w+)>")
 ASKS: Final = re.compile(r"\b(\w+)\s*(?:\.index\(\s*\"([^\"]+)\"\s*\)\s*)?\.(query|getItem)\s*\(")
 PART: Final = re.compile(r"\.(partition|sort)Value\(\s*((?:[^()]|\([^()]*\))*)\)")
@@ -48,11 +52,16 @@ class Bean:
     indexes: Mapping[tuple[str, str], str]
 
 
-def read_java(texts: Mapping[str, str], tables: Sequence[Found], left_out: list[str], base: str = "") -> Iterator[Code]:
+def read_java(
+    texts: Mapping[str, str], tables: Sequence[Found], left_out: list[str], base: str = "", classes: Known | None = None
+) -> Iterator[Code]:
     """The queries and routes for GET of Java and Kotlin; `base` is the application's context path.
+
+    `classes` are those of items whose tables are known.
 
     `left_out` gets sentences about what is not read.
     """
+    known = classes or {}
     own = {
         file: text
         for file, text in texts.items()
@@ -62,9 +71,16 @@ def read_java(texts: Mapping[str, str], tables: Sequence[Found], left_out: list[
     for file, text in own.items():
         functions = first(file, "functions", functions_in(file, text), left_out)
         queries = [
-            *first(file, "queries of the enhanced client", enhanced(text, functions, beans, tables), left_out),
+            *first(file, "queries of the enhanced client", enhanced(text, functions, beans, tables, known), left_out),
             *first(file, "queries", requests(text, functions), left_out),
         ]
+        if known:
+            queries += mapper_queries(
+                text, functions, known, partial(template_of, constants=dict(CONSTANT.findall(text)))
+            )
+            queries += repository_queries(
+                file, text, known, lambda given: [*filter(None, map(parameter, arguments(given)))]
+            )
         routes = first(file, "routes", routes_in(file, text, base), left_out)
         if queries or routes:
             asking = {query.function.name: query.function for query in queries}
@@ -143,6 +159,14 @@ def functions_in(file: str, text: str) -> Iterator[tuple[int, int, Function]]:
         calls = frozenset(CALL.findall(text[found.end() : end]))
         line = line_of(text, found.start())
         yield found.start(), end, Function(file, line, found[1], parameters, calls=calls, whole=True)
+    for found in EXPRESSED.finditer(text) if file.endswith(".kt") else ():
+        # `fun ofParcel(no: String) = …` ends where the next member begins.
+        after = MEMBERS.search(text, found.end())
+        end = after.start() if after else len(text)
+        parameters = tuple(each for part in arguments(found[2]) if (each := parameter(part)))
+        calls = frozenset(CALL.findall(text[found.end() : end]))
+        line = line_of(text, found.start())
+        yield found.start(), end, Function(file, line, found[1], parameters, calls=calls, whole=True)
 
 
 def arguments(text: str) -> list[str]:
@@ -158,13 +182,18 @@ def parameter(text: str) -> str:
 
 
 def enhanced(
-    text: str, functions: Sequence[tuple[int, int, Function]], beans: Mapping[str, Bean], tables: Sequence[Found]
+    text: str,
+    functions: Sequence[tuple[int, int, Function]],
+    beans: Mapping[str, Bean],
+    tables: Sequence[Found],
+    classes: Known,
 ) -> Iterator[Query]:
     """The queries of the enhanced client: `scans.query(QueryConditional.keyEqualTo(Key.builder()…))`."""
     typed = {one or three: two or four for two, one, three, four in TYPED.findall(text)}
     constants = dict(CONSTANT.findall(text))
     for found in ASKS.finditer(text):
-        bean = beans.get(typed.get(found[1], ""))
+        kind = typed.get(found[1], "")
+        bean = beans.get(kind)
         around = [each for each in functions if each[0] < found.start() < each[1]]
         if bean is None or not around:
             continue
@@ -180,11 +209,12 @@ def enhanced(
             key[sort] = values["sort"]
         forward = re.search(r"scanIndexForward\(\s*(true|false)", call)
         limit = re.search(r"\.limit\(\s*(\d+)", call)
+        function = around[-1][2]
         yield Query(
-            around[-1][2],
+            giving(function, classes[kind][1]) if kind in classes else function,
             line_of(text, found.start()),
             "Query" if found[3] == "query" else "GetItem",
-            table_of(bean, tables),
+            classes[kind][0] if kind in classes else table_of(bean, tables),
             found[2] or None,
             {name: value for name, value in key.items() if value is not None},
             narrowed=sort if begins else None,
@@ -259,6 +289,10 @@ def routes_in(file: str, text: str, base: str) -> Iterator[Route]:
         path = PLACE.sub(r"{\1}", path)
         begin = method.start() if method else found.start()
         end = balanced(text, method.end() - 1) if method else found.end()
+        short = EXPRESSED.search(text, found.end()) if file.endswith(".kt") else None
+        if short is not None and (method is None or short.start() < method.start()):
+            after = MEMBERS.search(text, short.end())
+            method, begin, end = short, short.start(), after.start() if after else len(text)
         body = text[begin:end]
         calls = frozenset(CALL.findall(body))
         yield Route(

@@ -23,6 +23,7 @@ OVERRIDES: Final = {
     "spring.datasource.password": "SPRING_DATASOURCE_PASSWORD",
 }
 ACTUATOR: Final = "management.endpoints.web.base-path"
+ADDRESS: Final = re.compile(r"https?://[\w.-]+:\d+/?")
 ANY_URL: Final = "jdbc:postgresql://localhost/postgres"
 
 
@@ -79,6 +80,10 @@ def variables_in(settings: Mapping[str, str]) -> tuple[dict[str, str], str | Non
     for value in settings.values():
         for name, default in PLACE.findall(value):
             found[name] = found.get(name) or default
+    for key, value in settings.items():
+        # Spring Boot takes every setting from the environment: `aws.dynamo-db.endpoint` as AWS_DYNAMODB_ENDPOINT.
+        if "dynamo" in key.lower() and ADDRESS.fullmatch(value):
+            found[key.replace("-", "").replace(".", "_").upper()] = value
     url = settings.get(URL)
     if url is not None:
         if (whole := PLACE.fullmatch(url)) and not whole[2]:

@@ -196,9 +196,9 @@ def survey(root: Path) -> Survey:
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
     trees = with_queries(with_django_settings(with_class_constants(with_variables(with_read_variables(read)))))
     tables, notes = read_tables(texts, trees, variables)
-    declared_classes, item_shapes = class_tables(texts, variables)
-    for found in declared_classes:
-        tables.setdefault(found.table, found)
+    declared_by = class_tables(texts, variables)
+    for made_by in declared_by.tables:
+        tables.setdefault(made_by.table, made_by)
     scripts = with_json_settings({name: text for name, text in texts.items() if is_script(name)}, texts)
     scripts = with_script_variables(with_schemas(scripts))
     keys = keys_of(tables)
@@ -224,7 +224,7 @@ def survey(root: Path) -> Survey:
     def coded(name: str, tree: ast.Module) -> Code:
         return read_code(name, tree, variables, keys, constants, made_texts, fields, dicts, classes)
 
-    java = [*read_java(texts, settled, notes, spring.base if spring else "")]
+    java = [*read_java(texts, settled, notes, spring.base if spring else "", declared_by.classes)]
     routes = django_routes(trees)
     python = [coded(name, tree) for name, tree in trees.items()]
     python = [replace(each, routes=(*each.routes, *routes.get(each.file, ()))) for each in python]
@@ -237,8 +237,8 @@ def survey(root: Path) -> Survey:
         *read_rails_routes(texts),
         *php_code.read_php(texts, notes),
         *java,
-        *read_dotnet(texts, notes),
-        *item_shapes.values(),
+        *read_dotnet(texts, notes, declared_by.classes),
+        *declared_by.code.values(),
         *(prisma_code(name, text) for name, text in texts.items() if name.endswith(".prisma")),
     )
     manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
@@ -266,7 +266,7 @@ def survey(root: Path) -> Survey:
     notes += [sentence for read in go.values() for sentence in read.unread]
     notes += too_long(texts)
     models = {name for name, each in made.items() if each.models}
-    defining = {*models, *(table.file for table in settled), *read_beans(texts, settled), *item_shapes}
+    defining = {*models, *(table.file for table in settled), *read_beans(texts, settled), *declared_by.code}
     rest = {n: text for n, text in texts.items() if n not in defining}
     written = (
         *(item for tree in trees.values() for item in python_items(tree, owned, constants, made_texts, dicts)),

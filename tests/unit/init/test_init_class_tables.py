@@ -76,14 +76,15 @@ public class Haul
     ],
 )
 def test_the_table_of_a_class_with_its_index_and_the_types_of_its_items(texts: dict[str, str]) -> None:
-    (table,), codes = class_tables(texts, {})
+    found = class_tables(texts, {})
+    (table,) = found.tables
     request: dict[str, Any] = dict(table.request)
     assert request["TableName"] == "hauls"
     assert [part["AttributeName"] for part in request["KeySchema"]] == ["boat_id", "landedAt"]
     if "transient" not in next(iter(texts.values())):
         (index,) = request["GlobalSecondaryIndexes"]
         assert (index["IndexName"], index["KeySchema"][0]["AttributeName"]) == ("by-quay", "quay")
-    ((shape,),) = [code.shapes for code in codes.values()]
+    ((shape,),) = [code.shapes for code in found.code.values()]
     types = {name: each.type for name, each in shape.attributes.items()}
     assert types["boat_id"] == "uuid"
     assert types["landedAt"] == "time"
@@ -106,7 +107,7 @@ def test_a_name_of_a_setting_or_a_constant(head: str, settings: str, variables: 
         "src/main/java/a/Config.java": head + BINDS,
         "src/main/resources/application.properties": settings,
     }
-    (table,), _ = class_tables(texts, variables)
+    (table,) = class_tables(texts, variables).tables
     assert table.table == name
 
 

@@ -87,3 +87,14 @@ def test_other_settings(settings: str, variables: dict[str, str], url: str | Non
 @pytest.mark.parametrize("files", [{"pom.xml": "<project/>"}, {"application.yml": YAML}])
 def test_no_spring_application(files: dict[str, str]) -> None:
     assert find_spring(files, []) is None
+
+
+def test_a_fixed_address_of_dynamodb_is_overridden_as_spring_takes_it(tmp_path: Path) -> None:
+    text = "amazon.dynamo-db.endpoint=http://localhost:8000\nother.endpoint=http://localhost:9000\n"
+    files = {
+        "pom.xml": POM.replace("MORE", ACTUATOR),
+        f"{MAIN}/application.properties": text,
+        "t.json": json.dumps(TABLE),
+    }
+    settings = drafted(write(tmp_path, files))
+    assert settings.env == {"AMAZON_DYNAMODB_ENDPOINT": "{dynamodb_url}"}
