@@ -24,7 +24,8 @@ from devenv.init.tables import Found, accept
 
 READS: Final[Mapping[str, str]] = {"QueryInput": "query", "GetItemInput": "get_item", "ScanInput": "scan"}
 WRITES: Final = ("PutItemInput", "BatchWriteItemInput", "TransactWriteItemsInput")
-VARIABLE: Final = re.compile(r"\b\w*[eE]nv\w*\(\s*\"([A-Z][A-Z0-9_]{2,})\"")
+# `os.Getenv("X")`, and fields that a package fills: `env:"X"`, `envconfig:"X"`.
+VARIABLE: Final = re.compile(r"\b(?:\w*[eE]nv\w*\(\s*|env(?:config)?:)\"([A-Z][A-Z0-9_]{2,})(?:,\w+)*\"")
 # How routers are called that take a path and a function: net/http and gorilla's; chi, gin, echo and fiber.
 ANY_METHOD: Final = ("HandleFunc", "Handle")
 GETS: Final = ("Get", "GET")
