@@ -10,7 +10,6 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from devenv.init.javascript import TEXT_BYTES, JsFunction, JsScript, JsToken, partners
@@ -34,8 +33,6 @@ SAME: Final = frozenset(
 ENVIRONMENT: Final = re.compile(r"env", re.IGNORECASE)
 VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 VERB: Final = re.compile(r"%[-+#0 ]*\d*(?:\.\d+)?[a-zA-Z%]")
-TAG: Final = re.compile(r'(\w+):"([^",]*)')
-KINDS: Final = {"bool": "BOOL", "int": "N", "int32": "N", "int64": "N", "float64": "N", "float32": "N"}
 NOTHING: Final = "_"
 # What a function is given and a command line cannot hold.
 HANDED: Final = re.compile(r"\.(Context|Client|Pool|Conn|DB|Tx)$")
@@ -43,11 +40,15 @@ HANDED: Final = re.compile(r"\.(Context|Client|Pool|Conn|DB|Tx)$")
 
 @dataclass(frozen=True)
 class GoField:
-    """A field of a struct: its attribute in DynamoDB and its name in JSON ("" for none), as its tags say."""
+    """A field of a struct: its attribute in DynamoDB and its name in JSON ("" for none), as its tags say.
+
+    `timely`: it holds a time, as a text.
+    """
 
     attribute: str
     answer: str
     kind: str
+    timely: bool = False
 
 
 def parse_go(text: str) -> JsScript | None:
@@ -127,30 +128,6 @@ def typed_names(script: JsScript, opening: int) -> list[tuple[str, str]]:
         kind = "".join(part[1:]) or kind
         found.append((part[0], kind))
     return found[::-1]
-
-
-def structs(script: JsScript) -> Iterator[tuple[str, Mapping[str, GoField]]]:
-    """Name -> fields of the structs whose tags name attributes of DynamoDB."""
-    for at, (token, following) in enumerate(pairwise(script.tokens)):
-        opening = at + 3
-        if token.text != "type" or script.word(at + 2) != "struct" or opening not in script.partners:
-            continue
-        fields: dict[str, GoField] = {}
-        line: list[JsToken] = []
-        for each in script.tokens[opening + 1 : script.partners[opening] + 1]:
-            if each.text not in (";", "}"):
-                line.append(each)
-                continue
-            if len(line) > 2 and line[-1].kind == "tick":
-                tags = dict(TAG.findall(line[-1].text))
-                attribute = tags.get("dynamodbav", "")
-                kind = KINDS.get(line[1].text, "S")
-                if attribute and attribute != "-":
-                    answer = tags.get("json", "") or line[0].text
-                    fields[line[0].text] = GoField(attribute, "" if answer == "-" else answer, kind)
-            line = []
-        if fields:
-            yield following.text, fields
 
 
 class GoParser:
@@ -302,7 +279,7 @@ def last_name(node: ast.expr) -> str:
 
 def constant(node: ast.expr, name: str) -> ast.expr:
     """`node.name`, or the value of one of the SDK's constants."""
-    found = CONSTANT.fullmatch(name) if isinstance(node, ast.Name) and node.id == "types" else None
+    found = CONSTANT.fullmatch(name) if isinstance(node, ast.Name) else None
     if found:
         return ast.Constant(value=re.sub(r"(?<=[a-z])(?=[A-Z])", "_", found[1]).upper())
     return ast.Attribute(value=node, attr=name)

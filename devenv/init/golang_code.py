@@ -12,8 +12,10 @@ from typing import Final
 
 from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape
 from devenv.init.dict_functions import script_dicts
-from devenv.init.golang import GoField, GoParser, declared, last_name, parse_go, structs, unquoted
+from devenv.init.golang import GoField, GoParser, declared, last_name, parse_go, unquoted
+from devenv.init.golang_conditions import GUREGU, guregu_requests, guregu_tables, with_condition
 from devenv.init.golang_helpers import GoRequest, with_helpers
+from devenv.init.golang_structs import read_structs, struct_items
 from devenv.init.javascript import JsFunction
 from devenv.init.javascript_code import ENDPOINT, as_call, items_of, shape
 from devenv.init.javascript_items import script_texts
@@ -35,6 +37,8 @@ PLACE: Final = re.compile(r":(\w+)|\{(\w+)(?::[^{}]*|\.\.\.)?\}")
 ASKED: Final = re.compile(r"(?:Query\(\)\.Get|\.Query|FormValue|QueryParam|DefaultQuery)\(\s*\"(\w+)\"")
 POSTS: Final = re.compile(r"\.Methods\(\s*(?:\"|http\.Method)(?!GET|Get)")
 LISTENS: Final = re.compile(r"\.ListenAndServe\b|\.(?:Run|Start|Listen)\(")
+# What reads every page: of the SDK, and of guregu/dynamo.
+PAGES: Final = ("Paginator(", "QueryPages", "ExclusiveStartKey", ".All(", ".AllWithContext(", ".Iter()")
 TESTED: Final = "_test.go"
 
 
@@ -61,7 +65,7 @@ def is_go(name: str) -> bool:
 def read_go(texts: Mapping[str, str], variables: Mapping[str, str], keys: frozenset[str]) -> dict[str, GoFile]:
     """The files by name. Structs and the values of fields are known in all of them. `keys`: of the known tables."""
     scripts = {name: script for name, text in texts.items() if is_go(name) and (script := parse_go(text))}
-    known = {name: fields for script in scripts.values() for name, fields in structs(script)}
+    known = read_structs(scripts)
     parsers = {name: GoParser(script, known) for name, script in scripts.items()}
     fields: dict[str, ast.expr] = {}
     for parser in parsers.values():
@@ -71,7 +75,11 @@ def read_go(texts: Mapping[str, str], variables: Mapping[str, str], keys: frozen
     outside = Scope(fields, variables, made, dicts=dicts)
     readers = {name: GoReader(name, parser, outside, keys) for name, parser in parsers.items()}
     handlers = {f.short: (reader, block) for reader in readers.values() for block, f in reader.functions.items()}
-    return with_helpers({name: reader.read(handlers) for name, reader in readers.items()}, readers)
+    made_of = {name: reader.read(handlers) for name, reader in readers.items()}
+    for name, reader in readers.items():
+        tagged = tuple(guregu_tables(name, reader.parser, reader.module, scripts))
+        made_of[name] = replace(made_of[name], tables=(*made_of[name].tables, *tagged))
+    return with_helpers(made_of, readers)
 
 
 def settings_in(parser: GoParser) -> dict[str, ast.expr]:
@@ -134,6 +142,15 @@ class GoReader:
             elif made == "AttributeValue" or made in self.parser.known:
                 item = read_shape(node, replace(function, name=function.name or "item"), scope, self.keys)
                 shapes += [replace(item, function=function)] if item else []
+        for at, operation, node in guregu_requests(self.parser, self.scopes):
+            block = self.script.block_of(at)
+            if block and (query := self.query(operation, node, at, self.functions[block], self.scopes[block], block)):
+                queries.append(query)
+                self.sent.append(GoRequest(block, operation, node, query))
+        for block, function in self.functions.items():
+            for kind, node in struct_items(self.parser, block, self.scopes[block].names):
+                item = shape(node, replace(function, name=kind), self.scopes[block], self.keys)
+                shapes += [item] if item else []
         routes = list(self.routes(handlers, unread)) if ROUTERS.search(text) else []
         seen = {(each.function.name, each.line): each for each in shapes}
         code = Code(
@@ -144,8 +161,8 @@ class GoReader:
             routes=tuple(routes),
             variables={m[1]: text.count("\n", 0, m.start()) + 1 for m in VARIABLE.finditer(text)},
             endpoints={m[1]: text.count("\n", 0, m.start()) + 1 for m in ENDPOINT.finditer(text)},
-            uses_dynamodb="service/dynamodb" in text,
-            writes=any(word in text for word in WRITES),
+            uses_dynamodb="service/dynamodb" in text or GUREGU in text,
+            writes=any(word in text for word in WRITES) or (GUREGU in text and ".Put(" in text),
         )
         main = re.search(r"^package main\b", text, re.MULTILINE) is not None and bool(LISTENS.search(text))
         return GoFile(code, tuple(tables), tuple(unclear), dict(self.commands()), main, tuple(unread))
@@ -170,7 +187,8 @@ class GoReader:
     ) -> Query | None:
         """A request that reads, as Python's boto3 would make it."""
         text = self.script.text[begin(self.script, block) : end(self.script, block)]
-        pages = "Paginator(" in text or "ExclusiveStartKey" in text
+        pages = any(word in text for word in PAGES)
+        node = with_condition(node, at, self.parser, block, scope)
         call = as_call(operation, ast.Dict(keys=node.keys, values=[self.named(v) for v in node.values]), 1)
         call.lineno = self.script.line(at)
         return read_query(call, function, scope, pages)
@@ -272,7 +290,8 @@ class GoReader:
         text = script.text[script.tokens[at].at : script.tokens[closing].at]
         inside = [script.word(n) for n in range(at + 3, closing)]
         calls = {w for w, following in pairwise(inside) if following == "(" and w.isidentifier()}
-        wraps = dict(self.wrapped(at, closing, self.module))
+        own = {**self.module.names, **declared(self.parser, at, closing)}
+        wraps = dict(self.wrapped(at, closing, replace(self.module, names=own)))
         for name in set(inside) & set(handlers):
             reader, block = handlers[name]
             calls |= reader.functions[block].calls
