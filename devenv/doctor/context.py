@@ -26,9 +26,9 @@ class DoctorContext(FactsContext, frozen=True):
 
     `look_steps` tells how the steps stand, and gives lines of progress to what it is called with; `run_steps` runs
     those that are not done.
-    `listeners` are looked up when asked. `private_files` must be readable by their owner alone. `settings_changed`
-    is when devenv.toml was last written (epoch seconds). `settle` is told which items `--fix` rewrote, so that the
-    steps know their items again, and `keep_writes` what it is about to write.
+    `listeners` are looked up when asked. `private_files` must be readable by their owner alone. `settings_newer` is
+    True if devenv.toml was written after the application was started, and None if that is not known. `settle` is told
+    which items `--fix` rewrote, so that the steps know their items again, and `keep_writes` what it is about to write.
     `is_seeded` tells of (table, item, key attributes) whether a seed file made it.
     `read_backups` gives the requests for continuous backups by table, `search_keys` what keys of users lie in files.
     `read_templates` gives what CloudFormation, SAM and Terraform files say of the tables' surroundings. `account` is
@@ -53,7 +53,7 @@ class DoctorContext(FactsContext, frozen=True):
     look_at_docker: Callable[[], View | None] = lambda: None
     private_files: tuple[Path, ...] = ()
     dynamodb_folder: Path | None = None
-    settings_changed: float | None = None
+    settings_newer: bool | None = None
     origins: Mapping[str, str] = {}
     logs: Mapping[str, Path] = {}
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from msgspec.structs import asdict
 
 from devenv.config.schema import FILE
 from devenv.core.events import Watch
-from devenv.core.model import BACKEND
+from devenv.core.model import BACKEND, ServiceState
 from devenv.doctor.context import DoctorContext
 from devenv.engines.kinds.registry import kind_of
+from devenv.host.processes import started_at
 from devenv.lifecycle.facts import facts_context
 from devenv.lifecycle.steps import Inputs, step_context, step_states
 from devenv.stack import Stack, open_locked
@@ -34,8 +37,9 @@ def doctor_context(
     `remote`: the AWS account may be asked, where `[safety]` demands something of it or the user asks for `drift`.
     """
     engine = stack.engine
+    found = facts_context(stack, inputs)
     return DoctorContext(
-        **asdict(replace(facts_context(stack, inputs), application=engine.application_environment())),
+        **asdict(replace(found, application=engine.application_environment())),
         look_steps=partial(step_states, stack, inputs, thorough=True),
         run_steps=partial(run_steps, stack, watch or Watch()),
         settle=partial(settle, stack),
@@ -53,10 +57,27 @@ def doctor_context(
         look_at_docker=cache(partial(look_at_docker, engine)),
         private_files=engine.private_files(),
         dynamodb_folder=engine.home / "dynamodb" if engine.files else None,
-        settings_changed=(stack.root / FILE).stat().st_mtime,
+        settings_newer=settings_newer(stack.root / FILE, found.service(BACKEND)),
         origins=stack.loaded.origins,
         logs={name: engine.log(name) for name in (*engine.services, "steps")},
     )
+
+
+def settings_newer(file: Path, application: ServiceState) -> bool | None:
+    """Return True if devenv.toml was written after the application was started; None if that is not known."""
+    if application.state != "running" or application.started is None:
+        return None
+    try:
+        # Of a container only whole seconds are known, cut off.
+        started = started_at(psutil.Process(application.pid)) if application.pid else as_epoch(application.started) + 1
+    except psutil.Error:
+        return None
+    return started < file.stat().st_mtime
+
+
+def as_epoch(text: str) -> float:
+    """ISO 8601 in epoch seconds."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 def look_at_docker(engine: Engine) -> View | None:

@@ -416,6 +416,20 @@ def choose_account(root: Path, environ: Mapping[str, str]) -> Account | None:
     )
 
 
+def started_at(process: psutil.Process) -> float:
+    """When a process was started at the latest, in epoch seconds. psutil.Error if it is gone.
+
+    Linux gives the time of boot in whole seconds, and psutil adds to it: by up to a second too early, so that a file
+    saved just before a restart would count as changed after it.
+    """
+    created = process.create_time()
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return created
+    exact = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + created - psutil.boot_time()
+    # Another clock, in a container or after the system's was set, tells nothing.
+    return exact if created <= exact <= created + 1.1 else created + 1
+
+
 def boot_time() -> float:
     """When this machine started, in epoch seconds."""
     return psutil.boot_time()

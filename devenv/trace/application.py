@@ -99,7 +99,7 @@ def find_contained(stack: Stack, port: int | None) -> Application | None:
     return Application(
         container.pid or 0,
         docker.seen_from_here(container),
-        started=datetime.fromisoformat(f"{container.started[:19]}+00:00").timestamp(),
+        started=datetime.fromisoformat(f"{container.started[:26].rstrip('Z')}+00:00").timestamp(),
         log=engine.log("backend") if ours else None,
         stale=ours and engine.settings_changed(stack.environment()),
     )
@@ -127,9 +127,11 @@ def serving(pid: int, port: int | None) -> int:
 
 def look_at(pid: int) -> Application:
     """Return what the system tells of a process; the rest None where it is not this account's to know."""
+    from devenv.host import processes
+
     try:
         process = psutil.Process(pid)
-        started = process.create_time()
+        started = processes.started_at(process)
     except psutil.Error:
         return Application(pid)
     environ: Mapping[str, str] | None = None

@@ -95,7 +95,7 @@ def test_an_application_that_is_sent_elsewhere(
     found = findings(report)[code]
     assert variable in found["subjects"]
     assert found["evidence"].startswith("the application (pid ")
-    assert found["fix"]["command"] == "devenv down && devenv up"
+    assert found["fix"]["command"] == "devenv restart backend"
     restart(application, [])
     assert findings(application.json("doctor")) == {}
 
@@ -154,7 +154,8 @@ def test_settings_edited_while_the_process_runs(application: ProjectDir) -> None
     assert found["ENV007"]["cause"] == (
         "the settings were edited after the application was started; it still uses the old ones"
     )
-    application.ok("up")
+    assert found["ENV007"]["fix"]["command"] == "devenv restart backend"
+    application.ok("restart", "backend")
     assert findings(application.json("doctor")) == {}
 
 

@@ -6,7 +6,6 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 from pathlib import Path
 
 from devenv.core.errors import StoreError
@@ -39,7 +38,7 @@ from devenv.links.facts import Facts
 
 RESTART = Fix(
     "restart the application with the project's settings (its own .env file or code may also set the variable)",
-    "devenv down && devenv up",
+    "devenv restart backend",
 )
 STRAIGHT = Fix("exclude this machine's own addresses from the proxy", "export NO_PROXY=127.0.0.1,localhost")
 CLEAN_SHELL = Fix("unset the variable in this shell, or set it as devenv does", 'eval "$(devenv env)"')
@@ -233,12 +232,11 @@ def remedy_for(found: Iterable[Diversion], theirs: Iterable[Diversion]) -> Fix:
 
 
 def cause(facts: DoctorFacts, found: Iterable[Diversion]) -> str | None:
-    """Return True if the application is older than the settings; nothing is said about a shell."""
-    changed = facts.context.settings_changed
-    started = facts.context.service("backend").started
-    if changed is None or started is None or not any(diversion.source.required for diversion in found):
+    """Return why the application has other variables; None where only a shell has, or nothing tells."""
+    newer = facts.context.settings_newer
+    if newer is None or not any(diversion.source.required for diversion in found):
         return None
-    if datetime.fromisoformat(started).timestamp() < changed:
+    if newer:
         return "the settings were edited after the application was started; it still uses the old ones"
     return "the application was started with other variables, or loads them from a file of its own"
 
@@ -286,7 +284,7 @@ def run_tables(facts: DoctorFacts) -> Outcome:
     declared = VariableSource("devenv.toml [env]", own_variables(facts), required=False)
     misspelt = list(find_misspelt(declared, tables))
     if misspelt:
-        fix = Fix("correct the name in devenv.toml, then restart the application", "devenv down && devenv up")
+        fix = Fix("correct the name in devenv.toml, then restart the application", "devenv restart backend")
         return failed((each.evidence for each in misspelt), fix=fix, subjects=(each.variable for each in misspelt))
     expected = {**context.environment, **(context.expected_application or {})}
     return judge(facts, lambda source: find_tables(source, expected, tables), ", ".join(tables))
@@ -412,6 +410,6 @@ Fix: correct the name in devenv.toml and start the application again.""",
 A process keeps the variables that it was started with. An edit of devenv.toml, or of a file that the application
 reads only at its start, takes effect when it is restarted.
 
-Fix: devenv down && devenv up (data stays).""",
+Fix: devenv restart backend.""",
     ),
 )

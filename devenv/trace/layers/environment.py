@@ -41,7 +41,7 @@ from devenv.trace.observation import Observation
 from devenv.trace.question import TraceContext
 
 CLOUD: Final = (".amazonaws.com", ".api.aws")
-RESTART: Final = Fix("restart the application with the project's settings", "devenv down && devenv up")
+RESTART: Final = Fix("restart the application with the project's settings", "devenv restart backend")
 CAUSES: Final[Mapping[str, str]] = {
     "unset": "the process was started without it, or with other settings",
     "malformed": "an address has the form http://host:port, with nothing after it",

@@ -100,6 +100,18 @@ def test_a_start_time_may_move_by_a_clock_adjustment(start: Started) -> None:
     assert not processes.is_running(replace(process, created=process.created + 10.0))
 
 
+def test_a_file_saved_just_before_a_start_is_older_than_the_process(start: Started, tmp_path: Path) -> None:
+    """Within the same second, too: the time of boot is known in whole seconds."""
+    for number in range(3):
+        before, after = tmp_path / f"before{number}", tmp_path / f"after{number}"
+        before.touch()
+        time.sleep(0.05)
+        child = psutil.Process(start(WAITER).pid)
+        time.sleep(0.05)
+        after.touch()
+        assert before.stat().st_mtime < processes.started_at(child) < after.stat().st_mtime
+
+
 def test_the_remains_of_an_ended_process_do_not_run(start: Started) -> None:
     process = start(WAITER)
     os.kill(process.pid, signal.SIGKILL)
