@@ -323,6 +323,12 @@ def of_trace_entities(settings: Settings, place: Keys, trace: Trace, known: set[
             yield from unknown_places((*at, "where"), names_in(part.where), known)
         if entity is None:
             continue
+        if trace.entities and not part.where:
+            # The trace's own `where` holds for this kind, too.
+            for name in trace.where:
+                yield from unknown_name(
+                    (*place, "where"), f"field of [entities.{part.entity}]", name, fields_of(entity)
+                )
         if part.entity in tables:
             yield Mistake((*at, "entity"), f"`{part.entity}` is declared twice")
         tables[part.entity] = entity.table

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from devenv.core.toml import toml
 from devenv.init.asked_routes import find_route, module_of, source_folder
 from devenv.init.code import Function
 from devenv.init.draft_data import quoted
@@ -24,7 +25,6 @@ from devenv.init.propose import (
 )
 from devenv.init.propose import traced_entity as entity_of
 from devenv.init.routes import Route
-from devenv.init.sheet import toml
 
 WORDS: Final = ("message", "text", "body", "content")
 EXAMPLE: Final = """\

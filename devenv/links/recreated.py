@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from devenv.config.masking import is_secret_name
 from devenv.core.late import late
 from devenv.core.plural import number_of
+from devenv.core.toml import toml
 from devenv.core.value import Value
 from devenv.links.faults import Fault, Recreated
 from devenv.links.judge import LinkJudgement
@@ -39,7 +40,6 @@ LONGEST: Final = 256
 TEXTS: Final = frozenset(["uuid", "text", "character varying"])
 NUMBERS: Final = frozenset(["integer", "bigint"])
 WORDS: Final = late(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
-BARE: Final = late(r"[A-Za-z0-9_-]+")
 BLANK: Final = frozenset(["true", "false", "yes", "no", "none", "null"])
 
 
@@ -300,8 +300,7 @@ def declarations(faults: Iterable[Fault]) -> list[str]:
     found = []
     for name, counts in pairs.items():
         ((attribute, column), _), *_ = counts.most_common(1)
-        key = attribute if BARE.fullmatch(attribute) else f'"{attribute}"'
-        found.append(f'natural_key = {{ {key} = "{column}" }} in [[links]] {name}')
+        found.append(f"natural_key = {toml({attribute: column})} in [[links]] {name}")
     return found
 
 

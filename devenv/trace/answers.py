@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from devenv.config.trace import Trace
 from devenv.core.plural import number_of
@@ -15,9 +15,11 @@ from devenv.links.read import ItemRecord, Kind, ReadPlan, read_record
 from devenv.links.shown import LinkedColumn, LinkedRows, linked_columns
 from devenv.links.values import as_text
 from devenv.stores.dynamodb.client import plain_value
-from devenv.trace.observation import Entry
+from devenv.trace.observation import NO_MAPS, Entry
 
 Item = Mapping[str, Mapping[str, Any]]
+# How many maps lie around a value that is looked for beside an entry.
+DEEPEST: Final = 3
 
 
 class Form(Value, frozen=True):
@@ -81,13 +83,17 @@ def names_of(fields: Iterable[str], renamed: Mapping[str, str]) -> dict[str, str
 
 
 def read_answer(value: Any, forms: Sequence[Form]) -> tuple[tuple[Entry, ...] | None, str | None]:
-    """The entries in an answer, kind by kind, and what is wrong with its form (None: nothing)."""
+    """The entries in an answer, kind by kind, and what is wrong with its form (None: nothing).
+
+    The fields of one thing may also stand beside its place: they are found by their path from the answer's top.
+    """
     found: list[Entry] = []
     for form in forms:
         elements, wrong = find_elements(value, form)
         if wrong is not None:
             return None, wrong
-        found += [read_entry(element, form) for element in elements]
+        alone = bool(form.items) and isinstance(value, Mapping) and elements == [walk(value, form.items)]
+        found += [read_entry(element, form, value if alone else None) for element in elements]
     return tuple(found), None
 
 
@@ -119,7 +125,7 @@ def find_elements(value: Any, form: Form) -> tuple[list[Mapping[str, Any]], str 
         elif each is not None:
             elements.append(each)
     if odd := [element for element in elements if not isinstance(element, Mapping)]:
-        return [], f"a list that contains {describe(odd[0])}, not only maps"
+        return [], f"a list that contains {describe(odd[0])}, {NO_MAPS}"
     return [element for element in elements if is_wanted(element, form.only)], None
 
 
@@ -149,17 +155,36 @@ def is_wanted(element: Mapping[str, Any], only: Mapping[str, str]) -> bool:
     return all(fnmatchcase(as_text(walk(element, name)) or "", pattern) for name, pattern in only.items())
 
 
-def read_entry(element: Mapping[str, Any], form: Form) -> Entry:
-    """One element of an answer."""
+def read_entry(element: Mapping[str, Any], form: Form, top: Mapping[str, Any] | None = None) -> Entry:
+    """One element of an answer. `top` is the answer around the only element: a missing field may be there."""
     identity = name_entry(form.kind, form.id, lambda name: as_text(walk(element, name)))
-    fields = {name: as_text(walk(element, there)) for name, there in form.names.items()}
-    absent = frozenset(name for name, there in form.names.items() if fields[name] is None and not has(element, there))
+    holders = {
+        name: top if top is not None and not has(element, there) and has(top, there) else element
+        for name, there in form.names.items()
+    }
+    fields = {name: as_text(walk(holders[name], there)) for name, there in form.names.items()}
+    absent = frozenset(
+        name for name, there in form.names.items() if fields[name] is None and not has(holders[name], there)
+    )
     if not absent:
         return Entry(identity, fields, form.kind)
     used = {*form.names.values(), *(names_in(form.id) or {form.id} if form.id else ())}
     texts = {name: as_text(value) for name, value in element.items() if name not in used}
-    others = {str(name): text for name, text in texts.items() if text is not None}
+    beside = dict(leaves(top, form.items)) if top is not None else {}
+    others = {str(name): text for name, text in {**beside, **texts}.items() if text is not None and name not in used}
     return Entry(identity, fields, form.kind, absent, others)
+
+
+def leaves(value: Mapping[str, Any], left_out: str, place: str = "") -> Iterator[tuple[str, str | None]]:
+    """The values in an answer's maps by their paths, without those below `left_out`."""
+    for name, inner in value.items():
+        path = f"{place}.{name}" if place else str(name)
+        if path == left_out or path.count(".") > DEEPEST:
+            continue
+        if isinstance(inner, Mapping):
+            yield from leaves(inner, left_out, path)
+        elif not isinstance(inner, list):
+            yield path, as_text(inner)
 
 
 def name_entry(kind: str, declared: str | None, read: Callable[[str], str | None]) -> str | None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from devenv.capture.calls import Cost, Direction, StoreCall
 from devenv.core.model import Failure, Finding
 from devenv.core.value import Value
+
+# The end of an answer's `shape`, where its list holds something else than maps.
+NO_MAPS: Final = "not only maps"
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,13 +305,16 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
 
 def origin(facts: DoctorFacts, fault: Fault, seeded: bool) -> str:
     """The sentences about the file that the item came from, as far as one is known; "" without one."""
-    line = source_line(facts, [each for each in (fault.observed, *fault.subjects) if each])
-    if seeded:
-        return (
-            f". The item came from the seed files{f' ({line})' if line else ''}: correct it there too, or the next"
-            " full load brings the fault back; once the item is deleted, `devenv up --restore-seeds` loads it again"
-        )
-    return f". {line} has this value, too: correct it there first, or step seed brings it back" if line else ""
+    values = [each for each in (fault.observed, *fault.subjects) if each]
+    line = source_line(facts, values)
+    again = "once the item is deleted, `devenv up --restore-seeds` loads it again"
+    if not seeded:
+        return f". {line} has this value, too: correct it there first, or step seed brings it back" if line else ""
+    if values and not line:
+        return f". The item came from the seed files, and its value was not found there: {again}"
+    place = f" ({line})" if line else ""
+    wrong = "correct it there too, or the next full load brings the fault back"
+    return f". The item came from the seed files{place}: {wrong}; {again}"
 
 
 def deletion(record: ItemRecord) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from devenv.config.parse import line_of
 from devenv.config.schema import DECLARED_TYPES, FILE
+from devenv.core.toml import toml_key
 from devenv.core.value import Value
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import Fault
@@ -42,11 +43,11 @@ class Misdeclared(Value, frozen=True):
                 )
             return (
                 f"{head}. If the code does not read it, the declaration is wrong: in {place} remove the line, or write"
-                f' {self.attribute} = "{self.wanted}"; else correct what writes the items'
+                f' {toml_key(self.attribute)} = "{self.wanted}"; else correct what writes the items'
             )
         return (
             f"all {self.count} {self.entity} items contradict the type of `{self.attribute}`, so the declaration is"
-            f' wrong: in {place} write {self.attribute} = "{self.wanted}"'
+            f' wrong: in {place} write {toml_key(self.attribute)} = "{self.wanted}"'
         )
 
 

@@ -72,6 +72,14 @@ ALL_LOST: Final = "the list is lost between function and answer"
 LOG: Final = Fix("read the application's log", "devenv logs backend --tail 50")
 
 
+def page_of_html(subject: Subject) -> Fix:
+    """Return what to do about a page where JSON was expected: it may be what the route is for."""
+    return Fix(
+        f"if the route is meant to answer with a page, remove [trace.{subject.name}.request]: a page cannot be"
+        " compared, and layer http is then not looked at. Else correct the path, or let the route return JSON"
+    )
+
+
 def expected_of_http(subject: Subject, seen: Observations) -> Sequence[Entry] | None:
     """The answer expected of the API: the result of the function in the same environment; without one, the pattern's.
 
@@ -227,7 +235,8 @@ def judge_body(
         yield http_fault(seen, "status", text, f"an error is returned as success{f'; {said}' if said else ''}")
     elif member.problem == "not_json":
         text = f"the API returns {member.media or 'no media type'}: {member.detail}"
-        yield http_fault(seen, "not_json", text, said, fix=None if said else ENCODED if member.encoding else READABLE)
+        readable = page_of_html(subject) if "html" in (member.media or "") else READABLE
+        yield http_fault(seen, "not_json", text, said, fix=None if said else ENCODED if member.encoding else readable)
     elif member.problem is not None:
         yield http_fault(seen, "body_changed", f"the API's answer cannot be read: {member.detail}", said)
     elif member.shape is not None:

@@ -9,10 +9,11 @@ from typing import Final
 from devenv.core.late import late
 from devenv.core.model import Fix
 from devenv.core.templates import names_in
+from devenv.core.toml import toml, toml_key
 from devenv.core.value import Value
 from devenv.trace.difference import ID, Difference
 from devenv.trace.judge.fault import LayerFinding
-from devenv.trace.observation import DeclaredIds, Entry, Subject
+from devenv.trace.observation import NO_MAPS, DeclaredIds, Entry, Subject
 
 MOST_NAMES: Final = 8
 NAMES: Final = late(r"`([\w.]+)`")
@@ -90,11 +91,12 @@ def explain_left_out(finding: LayerFinding, subject: Subject, names: Sequence[st
     if any(not change.absent or change.field in names for change in between.changed):
         return finding
     found = {change.field: change.instead or "" for change in between.changed}
-    line = ", ".join(f'{name} = "{other}"' for name, other in found.items())
     listed = ", ".join(f"`{name}`" for name in found)
+    line = f"write fields = {toml(found)} in [trace.{subject.name}.request]"
     text = (
-        f"let the route return {listed}. If its answer is not meant to, write fields = {{ {line} }} in"
-        f" [trace.{subject.name}.request]"
+        f"{line}: the answer has the value there; or let the route return {listed}"
+        if all(found.values())
+        else f"let the route return {listed}. If its answer is not meant to, {line}"
     )
     return replace(finding, fix=Fix(text))
 
@@ -103,6 +105,12 @@ def place_of_list(finding: LayerFinding, subject: Subject, section: str, shape: 
     """A finding about an answer that is a map and no list, with the line that tells where in it the list is."""
     found = LISTS.search(shape or "")
     names = NAMES.findall(found[1]) if found else []
+    if (shape or "").endswith(NO_MAPS):
+        text = (
+            f"entries are compared by an id, so each must be a map: let the answer contain maps, or remove"
+            f" [trace.{subject.name}.{section}]; its layer is then not looked at"
+        )
+        return replace(finding, fix=Fix(text))
     if not names and (shape or "").startswith("a map with "):
         text = (
             f"if the map is the requested item itself, name its id field in `ids` of"
@@ -136,7 +144,7 @@ def explain_field(finding: LayerFinding, subject: Subject, stored: Sequence[Entr
     if any(entry.fields.get(name) is not None for entry in stored for name in names):
         return finding
     listed = ", ".join(f"`{name}`" for name in dict.fromkeys(absent.values()))
-    given = ", ".join(f'{name} = "{there}"' for name, there in absent.items())
+    given = ", ".join(f"{toml_key(name)} = {toml(there)}" for name, there in absent.items())
     text = f"in `fields` of [trace.{subject.name}], name the attribute of the items: it has {given}"
     return replace(finding, cause=f"no item has an attribute {listed}", fix=Fix(text))
 

@@ -10,6 +10,7 @@ from typing import Final
 from devenv.capture.calls import StoreCall, differences, shown, side_by_side
 from devenv.core.model import Fix
 from devenv.core.plural import number_of
+from devenv.core.toml import toml
 from devenv.trace.difference import Difference, ids
 from devenv.trace.judge.fault import (
     FORM,
@@ -253,8 +254,8 @@ def linked_fault(subject: Subject, ran: Ran, text: str, between: Difference) -> 
     fault = library_fault(ran, "field_changed", text, cause, between, "mutated")
     if asked or (ran.asked is None and any(change.observed is not None for change in between.changed)):
         return fault
-    names = ", ".join(f'{name} = ""' for name in sorted({change.field for change in between.changed}))
-    only = f"if only the route adds it, write in [trace.{subject.name}.library]: fields = {{ {names} }}"
+    names = toml(dict.fromkeys(sorted({change.field for change in between.changed}), ""))
+    only = f"if only the route adds it, write in [trace.{subject.name}.library]: fields = {names}"
     return replace(fault, fix=Fix(f"return it from {ran.where or ran.function}; {only}"))
 
 

@@ -55,7 +55,8 @@ def find_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerFi
     misplaced = {entry.id for entry in seen.dynamodb.entries or ()}
     if strange := [name for name in between.extra_ids if name not in misplaced]:
         text = f"it also returns {count(len(strange))} that {'is' if len(strange) == 1 else 'are'} not the subject's"
-        found.append(pattern_fault("wrong_key", text, "its key also matches other kinds of items", between))
+        fault = pattern_fault("wrong_key", text, f"its key matches items that {where_of(subject)} does not", between)
+        found.append(replace(fault, fix=Fix(compare_both(subject))))
     elif pattern.strays and not found:
         text = f"it also returns {count(pattern.strays, 'item')} of another kind"
         found.append(pattern_fault("wrong_key", text, "its key also matches other kinds of items", between))
@@ -74,6 +75,20 @@ def find_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerFi
         text = f"it reads the whole table ({number_of(asked.scanned or 0, 'item')}) for {len(pattern.entries)}"
         found.append(pattern_fault("scan", text, "a Scan is declared although a Query by key is enough", between))
     return found
+
+
+def where_of(subject: Subject) -> str:
+    """Return how a message names the declaration of which items are the subject's."""
+    return f"`where` of [trace.{subject.name}]"
+
+
+def compare_both(subject: Subject) -> str:
+    """Return the advice for items that the key brings and `where` does not: the item, `where` or the key is wrong."""
+    return (
+        f"compare the key of these items with what {where_of(subject)} names. If the two contradict each other in an"
+        f" item, correct the item; if the items belong to the subject, correct `where`; else correct the pattern in"
+        " devenv.toml and the application's query"
+    )
 
 
 def unexpected(pattern: PatternObservation, asked: StoreCall) -> LayerFinding | None:

@@ -80,6 +80,36 @@ def test_what_is_right_is_not_refused(tmp_path: Path) -> None:
     assert load(tmp_path, {}).settings.project.name == "shop"
 
 
+def test_what_selects_the_items_of_several_kinds_is_a_field_of_each(tmp_path: Path) -> None:
+    """Else no item of that kind belongs to the subject, and the trace would blame a sound pattern."""
+    single = SHOP[SHOP.index('entity = "line"') : SHOP.index("[trace.order.library]")]
+    several = """\
+where = { order_id = "{order_id}" }
+group = "whole"
+
+[[trace.order.entities]]
+entity = "order"
+ids = { dynamodb = "order_id", http = "id" }
+fields = { status = "status" }
+
+[[trace.order.entities]]
+entity = "line"
+ids = { dynamodb = "line_no", http = "no" }
+fields = { number = "line_no" }
+
+"""
+    text = SHOP.replace(single, several)
+    (tmp_path / "devenv.toml").write_text(text)
+    assert load(tmp_path, {}).settings.project.name == "shop"
+    other = text.replace('sk = "LINE#{line_no}" }', 'sk = "LINE#{line_no}", id = "{id}" }').replace(
+        'match = { pk = "ORDER#{order_id}", sk', 'match = { pk = "ORDER#{number}", sk'
+    )
+    wrong = "[trace.order] where: there is no field of [entities.line] `order_id`"
+    assert sum(wrong in line for line in refused(tmp_path, other)) == 1
+    own = other.replace('entity = "line"\nids', 'entity = "line"\nwhere = { number = "{order_id}" }\nids')
+    assert not any(wrong in line for line in refused(tmp_path, own))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

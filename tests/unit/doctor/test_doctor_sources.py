@@ -46,3 +46,18 @@ def test_an_id_that_the_seeds_program_writes_is_named_before_the_deletion(
     assert "DELETE" in (found.fix.command or "")
     assert (f"{place} has this value, too: correct it there first" in found.fix.text) == bool(place), found.fix.text
     assert ("step seed" in found.fix.text) == bool(place)
+
+
+def test_an_item_of_the_seed_that_was_changed_since_is_not_blamed_on_its_file(tmp_path: Path) -> None:
+    world = World()
+    changed = next(item for item in world.items if item["pk"].startswith("MSG#"))
+    (tmp_path / "letters.json").write_text(f'["{changed["user_uuid"]}"]')
+    changed["user_uuid"] = NOBODY
+    del changed["user_handle"]
+    seed = {"seed": {"files": ["letters.json"]}}
+    settings = msgspec.convert(messaging_settings(TABLE, "letters") | {"steps": seed}, Settings)
+    found = judged("orphan")(facts(world, root=tmp_path, settings=settings, is_seeded=lambda *_: True))
+    assert found.fix is not None
+    assert "its value was not found there" in found.fix.text
+    assert "correct it there" not in found.fix.text
+    assert "--restore-seeds" in found.fix.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from dataclasses import replace
 
 import pytest
@@ -86,6 +88,30 @@ def test_another_form_has_no_such_line() -> None:
         assert first.fix is not None
         assert "items" not in first.fix.text
         assert ("One thing by its key" in first.fix.text) is shape.startswith("a map")
+        assert ("each must be a map" in first.fix.text) is not shape.startswith("a map")
+
+
+def test_the_line_for_a_field_elsewhere_is_one_that_devenv_reads() -> None:
+    """A dotted name is a key in quotes; a value that another field has is named, and not called missing."""
+    given = tuple(
+        replace(each, fields={**each.fields, "a.b": None}, absent=frozenset(["a.b"]), others=others)
+        for each, others in zip(STORED, [{"beside.b": "x"}] * len(STORED), strict=True)
+    )
+    stored = tuple(replace(each, fields={**each.fields, "a.b": "x"}) for each in STORED)
+    seen = with_member(entries=given)
+    seen = replace(
+        seen,
+        dynamodb=replace(seen.dynamodb, entries=stored),
+        pattern=replace(seen.pattern, entries=stored[::-1]),
+        library=replace(seen.library, ran=None),
+    )
+    first = judge(replace(SUBJECT, fields=(*SUBJECT.fields, "a.b")), seen).first
+    assert first is not None
+    assert first.fix is not None
+    line = re.search(r"fields = (\{.*?\})", first.fix.text)
+    assert line is not None, first
+    assert tomllib.loads(f"fields = {line[1]}") == {"fields": {"a.b": "beside.b"}}
+    assert "the answer has the value there" in first.fix.text
 
 
 def test_a_field_that_no_item_has_is_the_cause() -> None:

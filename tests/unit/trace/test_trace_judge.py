@@ -276,7 +276,12 @@ def test_an_index_that_does_not_carry_all_attributes() -> None:
 
 
 def test_a_key_that_is_wider_than_the_subject() -> None:
-    assert verdict(with_pattern((*NEWEST_FIRST, entry(9)))) == ("pattern", "wrong_key")
+    seen = with_pattern((*NEWEST_FIRST, entry(9)))
+    assert verdict(seen) == ("pattern", "wrong_key")
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert "`where` of [trace.conversation]" in (first.cause or "")
+    assert "correct the item" in (first.fix.text if first.fix else "")
 
 
 def test_a_pattern_that_the_store_refuses() -> None:

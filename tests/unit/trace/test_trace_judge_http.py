@@ -190,6 +190,10 @@ def test_a_body_that_differs(entries: tuple[Entry, ...]) -> None:
     ("changes", "said"),
     [
         ({"media": "text/plain"}, "Content-Type: application/json"),
+        (
+            {"problem": "not_json", "detail": "x", "media": "text/html", "entries": None},
+            "remove [trace.conversation.req",
+        ),
         ({"problem": "not_json", "detail": "it is UTF-16, not UTF-8", "entries": None}, "JSON in UTF-8"),
         (
             {"problem": "not_json", "detail": "br", "encoding": "br", "entries": None},

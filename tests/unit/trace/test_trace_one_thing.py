@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from devenv.trace.answers import Form, read_answer
+from devenv.trace.difference import changes
 
 VISIT = Form("", "at", {"mood": "mood", "note": "note"})
 
@@ -41,3 +42,28 @@ def test_another_object_is_none(value: Any) -> None:
     entries, shape = read_answer(value, [VISIT])
     assert entries is None
     assert "not a list" in (shape or "")
+
+
+LOAN = Form("loan", "no", {"due": "due", "title": "book.title", "branch": "branch"})
+
+
+def test_a_field_may_stand_beside_the_one_thing() -> None:
+    """By its path from the top of the answer; what the thing itself has comes first."""
+    answer = {"loan": {"no": "7", "due": "monday"}, "book": {"title": "Emma"}, "branch": "north", "due": "never"}
+    entries, _ = read_answer(answer, [LOAN])
+    [entry] = entries or ()
+    assert entry.fields == {"due": "monday", "title": "Emma", "branch": "north"}
+    # Of several, nothing tells whose it is.
+    listed, _ = read_answer({**answer, "loan": [answer["loan"], {"no": "8", "due": "sunday"}]}, [LOAN])
+    assert [entry.fields["title"] for entry in listed or ()] == [None, None]
+
+
+def test_a_field_that_stands_beside_the_one_thing_is_named_by_its_path() -> None:
+    form = replace(LOAN, names={"due": "due", "title": "title"})
+    answer = {"loan": {"no": "7", "due": "monday"}, "book": {"title": "Emma", "year": 1815}, "loans": [1]}
+    entries, _ = read_answer(answer, [form])
+    [entry] = entries or ()
+    assert entry.absent == {"title"}
+    assert entry.others == {"book.title": "Emma", "book.year": "1815"}
+    [change] = changes(replace(entry, fields={"due": "monday", "title": "Emma"}), entry, {})
+    assert change.instead == "book.title"
