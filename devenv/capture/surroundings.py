@@ -12,10 +12,15 @@ import time
 from typing import Any
 
 REAL_TIME = time.time
+# The start of a process is known to the second, and it reads its code some time later.
+SETTLED_S = 1.0
 
 
 def newest_source(before: float, runner: str) -> list[Any] | None:
-    """The application's source file that was changed last, and when; None when none is newer than `before`."""
+    """The application's source file that was changed last, and when; None when none is newer than `before`.
+
+    `before` is the start of another process that may run it: a change in the first second does not count.
+    """
     found: list[Any] = []
     for module in list(sys.modules.values()):
         name = getattr(module, "__file__", None)
@@ -25,7 +30,7 @@ def newest_source(before: float, runner: str) -> list[Any] | None:
             found.append([name, os.stat(name).st_mtime])
         except OSError:
             continue
-    late = [one for one in found if one[1] > before]
+    late = [one for one in found if one[1] > before + SETTLED_S]
     return max(late, key=lambda one: float(one[1])) if late else None
 
 

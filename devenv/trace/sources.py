@@ -20,11 +20,14 @@ LEFT_OUT: Final = frozenset(["node_modules", "site-packages", "spec", "test", "t
 # A virtual environment of any name has this file.
 VENV: Final = "pyvenv.cfg"
 LIMIT: Final = 5_000
+# The start of a process is known to the second, and it reads its code some time later.
+SETTLED_S: Final = 1.0
 
 
 def changed_since(folder: Path, started: float, others: frozenset[Path]) -> str | None:
     """The source file in `folder` that was changed last after `started` (epoch seconds), relative to it; None: none.
 
+    A change in the first second does not count.
     Packages, tests and `others` (files and folders) are left out. Of a large folder the first 5,000 entries are read,
     the upper ones first.
     """
@@ -36,7 +39,7 @@ def changed_since(folder: Path, started: float, others: frozenset[Path]) -> str 
             changed = entry.stat().st_mtime
         except OSError:
             continue
-        if changed > started and (newest is None or changed > newest[0]):
+        if changed > started + SETTLED_S and (newest is None or changed > newest[0]):
             newest = changed, entry.path
     return os.path.relpath(newest[1], folder) if newest else None
 

@@ -17,6 +17,7 @@ from devenv.trace.observation import Answer, Entry, Observations, Subject
 # How the cause of a list that ends like a page ends.
 ONE_PAGE: Final = "as if only the first page had been read"
 NO_NEXT: Final = "to a next page"
+NO_NEW: Final = "has only entries of earlier pages"
 LayerStatus = Literal["ok", "missing", "extra", "mutated", "reordered", "truncated", "error", "wrong_target", "not_run"]
 # How a layer looks from outside when it breaks in a way that is no difference between two lists.
 STATUS: Final[Mapping[str, LayerStatus]] = {
@@ -42,6 +43,9 @@ STORES: Final = frozenset(["postgres", "dynamodb"])
 FORM: Final = "its form is not the declared one"
 TROUBLE: Final = ("error", "exception", "traceback", "critical", "fatal")
 # `"GET /orders HTTP/1.1" 500 Internal Server Error`.
+TRACEBACK: Final = "Traceback (most recent call last)"
+FRAME: Final = late(r'[\s|]*File "([^"<]+)", line (\d+), in ')
+LIBRARIES: Final = ("site-packages", "dist-packages", "/lib/python", "\\Lib\\")
 ANSWERED: Final = late(r'HTTP/\d(?:\.\d)?"?\s+\d{3}\b')
 
 
@@ -215,6 +219,10 @@ def which_part(
     if not shared and first:
         shared = shared_text(subject, [entry for entry in expected if entry.id not in first], between)
         shared = shared and f"{shared} behind page 1"
+    inner = number if shared or between.extra else number - lost.index(False)
+    if 0 < inner < number / 2:
+        end = f"the oldest {number_of(number - inner, 'is', 'are')} lost: the list ends after {len(lost) - number}"
+        return f"{count(inner)} in between {'is' if inner == 1 else 'are'} lost, and {end}, {ONE_PAGE}"
     return f"{count(number)} in between are lost{shared}"
 
 
@@ -280,9 +288,23 @@ def reason(answer: Answer, said: str | None) -> str | None:
 
 
 def log_text(seen: Observations) -> str | None:
-    """The last error that the application logged meanwhile."""
-    lines = [line for line in seen.http.log or () if is_error_line(line)]
-    return f"the application logged: {lines[-1].strip()}" if lines else None
+    """The last error that the application logged meanwhile, with the line of its own code that raised it."""
+    lines = seen.http.log or ()
+    last = next((number for number in reversed(range(len(lines))) if is_error_line(lines[number])), None)
+    return None if last is None else f"the application logged: {lines[last].strip()}{raised_at(lines[:last])}"
+
+
+def raised_at(lines: Sequence[str]) -> str:
+    """` (raised in app/stores.py:61)`: the innermost frame of a Python traceback that is no library's; "" without one.
+
+    `lines` end before the error itself.
+    """
+    for line in reversed(lines):
+        if TRACEBACK in line:
+            break
+        if (found := FRAME.match(line)) and not any(part in found[1] for part in LIBRARIES):
+            return f" (raised in {'/'.join(found[1].replace(chr(92), '/').split('/')[-2:])}:{found[2]})"
+    return ""
 
 
 def is_error_line(line: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 
 from devenv.core.model import Fix
 from devenv.core.plural import number_of
-from devenv.trace.judge.fault import NO_NEXT, ONE_PAGE, count
+from devenv.trace.judge.fault import NO_NEW, NO_NEXT, ONE_PAGE, count
 from devenv.trace.observation import Answer, Entry, NextPage, Subject
 
 EXAMPLES: Final = 3
@@ -78,10 +78,11 @@ def listed_pages(pages: Sequence[int]) -> str:
     return f"{'page' if len(pages) == 1 else 'pages'} {listed}"
 
 
-def first_page(member: Answer) -> frozenset[str | None]:
-    """The ids on the first of several pages; none where there is one."""
+def first_page(member: Answer, *, alone: bool = False) -> frozenset[str | None]:
+    """The ids on the first of several pages; none where there is one, unless `alone`."""
     later = {name for page in member.following for name in page.ids}
-    return frozenset(one.id for one in member.entries or () if one.id not in later) if later else frozenset()
+    first = frozenset(one.id for one in member.entries or () if one.id not in later)
+    return first if later or alone else frozenset()
 
 
 def ended_text(member: Answer, part: str) -> str:
@@ -91,6 +92,8 @@ def ended_text(member: Answer, part: str) -> str:
         return f"the next page is named in {where}, so clients do not find it; {part}"
     if member.more or not part.endswith(ONE_PAGE):
         return part
+    if (last := member.following[-1] if member.following else None) is not None and last.repeated and not last.ids:
+        return f"{part.removesuffix(f', {ONE_PAGE}')}: page {last.number} {NO_NEW}"
     header = next((page.header for page in member.following if page.header), None)
     if header is None:
         return part
@@ -144,8 +147,9 @@ def gap_text(member: Answer, gaps: Mapping[int, int]) -> str:
     first = next(iter(gaps))
     page = page_numbered(member, first + 1)
     after = f", after the entry {page.after.id}" if page and page.after else ""
-    more = f" (and between {number_of(len(gaps) - 1, 'more pair')} of pages)" if len(gaps) > 1 else ""
-    return f"{count(sum(gaps.values()))} between pages {first} and {first + 1} missing{after}{more}"
+    others = sum(gaps.values()) - gaps[first]
+    more = f"; and {others} between {number_of(len(gaps) - 1, 'other pair')} of pages" if others else ""
+    return f"{count(gaps[first])} between pages {first} and {first + 1} missing{after}{more}"
 
 
 def cause_of_repeat(subject: Subject, member: Answer, expected: Sequence[Entry], page: NextPage | None) -> str | None:
@@ -155,7 +159,16 @@ def cause_of_repeat(subject: Subject, member: Answer, expected: Sequence[Entry],
     sent, right = sent_text(subject, member, expected, page)
     if right and page.after is not None and page.repeated == (page.after.id,):
         return f"{sent}; page {page.number} must begin after that entry, but begins with it"
+    if right and is_first_again(member, page):
+        parameter = next(iter(page.sent))
+        ignored = f"the route ignores `{parameter}`, or a cache leaves it out of its key"
+        return f"{sent}; page {page.number} has exactly the entries of page 1: {ignored}"
     return f"{sent}{other_end(subject, member, expected, page)}" if right else sent
+
+
+def is_first_again(member: Answer, page: NextPage) -> bool:
+    """Return True if a page has the first page's entries and no others."""
+    return len(page.sent) > 0 and not page.ids and set(page.repeated) == first_page(member, alone=True)
 
 
 def cause_of_gap(subject: Subject, member: Answer, expected: Sequence[Entry], page: NextPage | None) -> str:

@@ -11,7 +11,7 @@ from devenv.capture.tap.masks import mask_sql
 from devenv.core.late import late
 from devenv.core.model import Fix
 from devenv.core.plural import number_of
-from devenv.trace.judge.fault import NO_NEXT, OK, ONE_PAGE, LayerFinding, log_text
+from devenv.trace.judge.fault import NO_NEW, NO_NEXT, OK, ONE_PAGE, LayerFinding, log_text
 from devenv.trace.observation import Answer, Observations, Ran
 
 KINDS: Final = frozenset(["items_lost", "body_changed", "not_authorised", "status"])
@@ -50,7 +50,7 @@ def outside_function(finding: LayerFinding, seen: Observations, earlier: Sequenc
     if any(one.layer in BLAMED for one in earlier):
         return finding
     # A list that ends like a page is the route's, whatever the process keeps.
-    if (finding.cause or "").endswith((ONE_PAGE, NO_NEXT)):
+    if (finding.cause or "").endswith((ONE_PAGE, NO_NEXT, NO_NEW)):
         return finding
     between = finding.difference
     refused = between is None and finding.kind in ("not_authorised", "status") and member.status not in OK
@@ -114,22 +114,31 @@ def parted_text(seen: Observations) -> str | None:
     if asked is None or ran is None:
         return None
     if not asked:
-        return "reads nothing from any store: the answer was kept in the application, or in a cache in front of it"
+        return (
+            "reads nothing at the addresses that devenv gave it: the answer was kept in the application or in a cache "
+            "in front of it, or its code takes another address (from a file such as .env)"
+        )
     lookups = [guard for guard, _ in seen.library.guards if guard.returned]
     others = [guard for guard, _ in seen.library.guards if not guard.returned]
+    known = [call for run in (*lookups, *others, ran) for call in run.asked or ()]
+    strange = [one for one in asked if not any(alike(one, call) for call in known)]
     for run in (*lookups, *others, ran):
-        told = list(parts_of(run, asked))
+        told = list(parts_of(run, asked, strange))
         if told:
             return "; ".join(told)
     return None
 
 
-def parts_of(run: Ran, asked: Sequence[StoreCall]) -> Iterator[str]:
-    """In what the application's reads differ from those of one function."""
+def parts_of(run: Ran, asked: Sequence[StoreCall], strange: Sequence[StoreCall]) -> Iterator[str]:
+    """In what the application's reads differ from those of one function. `strange` are those that no function sends."""
     for call in run.asked or ():
         mine = next((one for one in asked if alike(one, call)), None)
         if mine is None:
-            yield f"does not send {shown(call)}, unlike {run.function}: it kept an answer, or sends another query"
+            missing = f"does not send {shown(call)}, unlike {run.function}"
+            instead = next((one for one in strange if is_elsewhere(one, call)), None)
+            instead = instead or next((one for one in strange if one.store == call.store), None)
+            sent = f"it sends {shown(instead)} instead" if instead else "it kept an answer, or sends another query"
+            yield f"{missing}: {sent}"
             continue
         noun = ("row", "rows") if call.store == "postgres" else ("item", "items")
         head = (
@@ -152,6 +161,12 @@ def alike(one: StoreCall, other: StoreCall) -> bool:
     if one.sql is not None or other.sql is not None:
         return form(one.sql or "") == form(other.sql or "")
     return (one.store, one.operation, one.table, one.index) == (other.store, other.operation, other.table, other.index)
+
+
+def is_elsewhere(one: StoreCall, other: StoreCall) -> bool:
+    """Return True if two reads are the same but for the table."""
+    parts = [(each.store, each.operation, each.index, each.key, each.sort) for each in (one, other)]
+    return one.sql is None and other.sql is None and parts[0] == parts[1]
 
 
 def form(sql: str) -> str:

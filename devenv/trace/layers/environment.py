@@ -46,7 +46,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "unset": "the process was started without it, or with other settings",
     "malformed": "an address has the form http://host:port, with nothing after it",
     "wrong_endpoint": "the variable names another stack, port or machine",
-    "wrong_database": "two settings name two databases, and only one of them was changed",
+    "wrong_database": "two settings name two databases: one of them is out of date, or leads to a copy",
     "wrong_region_or_key": "tables belong to a region and a key; a shell or profile with others sees other tables",
     "wrong_table": "the table's name is written in several places and one of them differs",
     "stale_process": "the settings were edited after the process was started; it keeps those that it was started with",

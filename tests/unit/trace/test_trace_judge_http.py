@@ -118,6 +118,22 @@ def test_a_later_page_that_names_no_next_one() -> None:
     assert first.cause == "the oldest 3 are lost: the list ends after 2: page 2 has no Link to a next page"
 
 
+def test_no_link_is_missed_on_a_page_that_only_repeats() -> None:
+    page = NextPage(2, "/letters?before=5", header="Link", repeated=("m4", "m5"))
+    seen = with_member(entries=STORED[3:], pages=2, repeated=("m4", "m5"), following=(page,))
+    lost = next(one for one in judge(SUBJECT, seen).also if one.kind == "items_lost")
+    assert lost.cause == "the oldest 3 are lost: the list ends after 2: page 2 has only entries of earlier pages"
+
+
+def test_the_oldest_are_lost_and_one_in_between() -> None:
+    first = judge(SUBJECT, with_member(entries=(STORED[2], STORED[4]))).first
+    assert first is not None
+    assert first.cause == (
+        "1 entry in between is lost, and the oldest 2 are lost: the list ends after 2, as if only the first page had "
+        "been read"
+    )
+
+
 @pytest.mark.parametrize(
     ("kept", "spans", "said"),
     [

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from devenv.trace.judge.fault import is_error_line
+from devenv.trace.judge.fault import is_error_line, log_text
 from devenv.trace.layers.log import read_log_of
+from tests.unit.trace.judged import HEALTHY
 
 ANSWER = 'INFO:     127.0.0.1:50000 - "GET /hives HTTP/1.1" 500 Internal Server Error'
 
@@ -50,3 +52,19 @@ def test_after_an_answer_that_succeeds_nothing_is_waited_for(tmp_path: Path) -> 
     log.write_text(ANSWER)
     assert read_log_of(log, 0, failed=False) == (ANSWER,)
     assert read_log_of(None, 0, failed=True) is None
+
+
+def test_an_error_is_named_with_the_line_of_the_application_that_raised_it() -> None:
+    log = (
+        "Traceback (most recent call last):",
+        '  |   File "/srv/letters/routes.py", line 12, in get_letters',
+        '  File "/srv/letters/stores.py", line 61, in read',
+        "    return connection.execute(query)",
+        '  File "/srv/env/lib/python3.12/site-packages/psycopg/connection.py", line 300, in execute',
+        "psycopg.errors.InFailedSqlTransaction: current transaction is aborted",
+    )
+    error = "the application logged: psycopg.errors.InFailedSqlTransaction: current transaction is aborted"
+    seen = replace(HEALTHY, http=replace(HEALTHY.http, log=log))
+    assert log_text(seen) == f"{error} (raised in letters/stores.py:61)"
+    seen = replace(HEALTHY, http=replace(HEALTHY.http, log=(*log[1:3], log[0], *log[4:])))
+    assert log_text(seen) == error, "frames of an earlier traceback are another error's"

@@ -18,6 +18,7 @@ from msgspec.structs import asdict
 from devenv.config.trace import TraceRequest
 from devenv.trace.answers import Form
 from devenv.trace.judge.fault import LayerFinding
+from devenv.trace.judge.pages import gap_text
 from devenv.trace.judge.verdict import judge
 from devenv.trace.layers.http import ask_later, ask_pages
 from devenv.trace.layers.pages import Ask, exposes_link, own_address
@@ -261,6 +262,11 @@ def test_entries_on_two_pages_are_named_with_what_was_sent() -> None:
         "the Link of page 1 sends `before` = 2023-06-04T10:00:00Z, the `at` of the last entry m4; "
         "page 2 must begin after that entry, but begins with it"
     )
+    whole = turned(LAST.fields["at"] or "", tuple(one.id or "" for one in STORED))
+    assert whole.cause == (
+        "the Link of page 1 sends `before` = 2023-06-04T10:00:00Z, the `at` of the last entry m4; page 2 has exactly "
+        "the entries of page 1: the route ignores `before`, or a cache leaves it out of its key"
+    )
     many = turned(LAST.fields["at"] or "", ("m4", "m5", "m6", "m7", "m8"))
     assert many.summary == "5 entries on more than one page (page 2): m4, m5, m6 and 2 more"
     pages = tuple(NextPage(number, f"/?{number}", repeated=("m4",)) for number in range(2, 9))
@@ -287,6 +293,8 @@ def test_entries_between_two_pages_are_named_with_the_entry_before_them() -> Non
     spans = ((at[3], at[4]), (at[0], at[1]))
     skipped = turned(at[2], (), less, spans=spans)
     assert skipped.summary == "the API returns 4 of 5: 1 entry between pages 1 and 2 missing, after the entry m4"
+    told = gap_text(Answer(200, following=(NextPage(2, "/", after=STORED[3]),)), {1: 1, 2: 2, 3: 1})
+    assert told == "1 entry between pages 1 and 2 missing, after the entry m4; and 3 between 2 other pairs of pages"
     assert "the `at` of the entry m3 (which is on no page); it should be that of the last entry m4" in (
         skipped.cause or ""
     )

@@ -50,13 +50,23 @@ def test_without_a_tap_the_place_stays_open() -> None:
 
 def test_an_application_that_asks_no_store() -> None:
     assert running().endswith(
-        "reads nothing from any store: the answer was kept in the application, or in a cache in front of it"
+        "reads nothing at the addresses that devenv gave it: the answer was kept in the application or in a cache in "
+        "front of it, or its code takes another address (from a file such as .env)"
     )
 
 
 def test_a_read_that_is_not_sent() -> None:
     other = replace(SENT, table="drafts")
-    assert "does not send Query letters where pk = MSG#g-1 descending, unlike list_letters()" in running(other)
+    assert running(other).endswith(
+        "does not send Query letters where pk = MSG#g-1 descending, unlike list_letters(): it sends Query drafts "
+        "where pk = MSG#g-1 descending instead"
+    )
+    assert running(LOOKUP).endswith("unlike list_letters(): it kept an answer, or sends another query")
+
+
+def test_another_table_is_named_before_another_read_of_the_same_store() -> None:
+    user = replace(SENT, operation="GetItem", table="users")
+    assert "it sends Query drafts where" in running(user, replace(SENT, table="drafts"))
 
 
 def test_a_read_of_the_same_place_that_brings_nothing() -> None:

@@ -47,3 +47,8 @@ def test_a_large_folder_is_read_from_above_and_not_to_its_end(tmp_path: Path) ->
     assert changed_since(tmp_path, STARTED, frozenset()) is None
     write(tmp_path, "near.py", 5)
     assert changed_since(tmp_path, STARTED, frozenset()) == "near.py"
+
+
+def test_a_change_in_the_second_of_the_start_may_have_come_before_it(tmp_path: Path) -> None:
+    write(tmp_path, "main.py", 0.9)
+    assert changed_since(tmp_path, STARTED, frozenset()) is None
