@@ -14,7 +14,7 @@ from devenv.init.code import Code, Function, Query, Shape, read_query, read_shap
 from devenv.init.dict_functions import script_dicts
 from devenv.init.electrodb import Model, model_queries, model_shape, of_models, read_models
 from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script
-from devenv.init.javascript_helpers import JsHelper, helper_of, taken_over
+from devenv.init.javascript_helpers import JsHelper, by_name, helper_of, helpers_through, request_in, taken_over
 from devenv.init.javascript_items import script_items, script_texts
 from devenv.init.javascript_models import read_declared
 from devenv.init.javascript_routes import begin, end, prefix_of, read_mounts, read_routes
@@ -120,31 +120,33 @@ def with_helpers(
 ) -> dict[str, JsFile]:
     """The files, with the queries of helpers at the functions that call them with a key."""
     every = [helper for each in found.values() for helper in each.helpers]
-    names = [helper.block.name.rpartition(".")[2] for helper in every]
-    # Of two functions with one name the call does not tell which is meant.
-    helpers = {name: helper for name, helper in zip(names, every, strict=True) if names.count(name) == 1}
-    if not helpers:
+    # A helper may call a helper: one that asks for a page, one that asks for all of them.
+    every += [each for file, script in scripts.items() for each in helpers_through(file, script, by_name(every))]
+    if not every:
         return dict(found)
+    helpers = by_name(every)
     made: dict[str, JsFile] = {}
-    gone: set[str] = set()
+    gone: set[tuple[str, str]] = set()
     for file, each in found.items():
         _, scopes = scopes_of(scripts[file], known, imported[file])
         functions = dict(zip(scripts[file].blocks, each.code.functions[1:], strict=True))
         queries = list(each.code.queries)
-        for caller, helper, query in taken_over(scripts[file], helpers, functions, scopes, as_query):
+        for caller, helper, query in taken_over(file, scripts[file], helpers, functions, scopes, as_query):
             function = functions[caller]
             functions[caller] = replace(function, whole=function.whole or (helper.items and not function.results))
             queries.append(replace(query, function=functions[caller]))
-            gone.add(helper.block.name)
+            inner: JsHelper | None = helper
+            while inner is not None:
+                gone.add((inner.file, inner.block.name))
+                inner = inner.through
         code = replace(each.code, queries=tuple(queries), functions=(each.code.functions[0], *functions.values()))
         made[file] = replace(each, code=code)
-    return {file: replace(each, code=without(each.code, each.helpers, gone)) for file, each in made.items()}
+    return {file: replace(each, code=without(each.code, gone)) for file, each in made.items()}
 
 
-def without(code: Code, helpers: Iterable[JsHelper], gone: Container[str]) -> Code:
+def without(code: Code, gone: Container[tuple[str, str]]) -> Code:
     """A file without the queries of the helpers that callers have taken over."""
-    names = {helper.block.name for helper in helpers if helper.block.name in gone}
-    return replace(code, queries=tuple(query for query in code.queries if query.function.name not in names))
+    return replace(code, queries=tuple(each for each in code.queries if (code.file, each.function.name) not in gone))
 
 
 def as_query(operation: str, request: ast.Dict, line: int, function: Function, scope: Scope) -> Query | None:
@@ -203,10 +205,13 @@ def read_script(
             request = request_at(parser, opening, scope, last=token.text == "paginateQuery")
             call = as_call(READS[token.text], request, script.line(at)) if request else None
             pages = "ExclusiveStartKey" in script.text[begin(script, block) : end(script, block)]
-            if call and (query := read_query(call, function, scope, pages)):
-                queries.append(query)
-                if block and request:
-                    helpers.setdefault(block, []).append(helper_of(script, block, READS[token.text], request, query))
+            query = read_query(call, function, scope, pages) if call else None
+            queries += [query] if query else []
+            given = request or open_request(parser, opening)
+            if block and given:
+                helper = helper_of(file, script, block, READS[token.text], given, query, scope)
+                if helper or query:
+                    helpers.setdefault(block, []).append(helper)
         elif token.text in WRITES:
             shapes += [
                 s for d in items_of(request_at(parser, opening, scope), scope) if (s := shape(d, function, scope, keys))
@@ -251,7 +256,13 @@ def request_at(parser: JsParser, opening: int, scope: Scope, *, last: bool = Fal
     node = (arguments[-1] if last else arguments[0]) if arguments else None
     if isinstance(node, ast.Name):
         node = scope.names.get(node.id)
-    return node if isinstance(node, ast.Dict) else None
+    return request_in(node) if isinstance(node, ast.Dict | ast.Call) else None
+
+
+def open_request(parser: JsParser, opening: int) -> ast.Dict | None:
+    """The first argument of a call as a request, where it is not spelt out."""
+    call, _ = parser.call(ast.Name(id="_"), opening, 0)
+    return request_in(call.args[0]) if isinstance(call, ast.Call) and call.args else None
 
 
 def as_call(operation: str, request: ast.Dict, line: int) -> ast.Call:

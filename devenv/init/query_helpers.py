@@ -18,6 +18,8 @@ from devenv.init.source import Scope, TextFunction, module_scope, own_nodes, tex
 
 # A helper's query that its callers have taken over has a name that is no operation.
 TAKEN: Final = "taken_over"
+# A helper may call a helper: one that asks for a page, one that asks for all of them.
+LEVELS: Final = 2
 DEPTH: Final = 12
 PLACE_ALONE: Final = late(r"\{\w+\}")
 Step = tuple[str, ast.expr, str | None]
@@ -28,8 +30,8 @@ FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 class Helper:
     """One function with one query, which by itself has the key `own`, as far as it is known.
 
-    `steps` are what it assigns, in order: (name, value, parameter that decides whether it does). `items`: it gives the
-    items back, and not the answer.
+    `steps` are what it assigns, in order: (name, value, parameter that decides whether it does). `rest` is its
+    `**parameter`. `items`: it gives the items back, and not the answer. `through` is the helper that it calls.
     """
 
     function: ast.FunctionDef | ast.AsyncFunctionDef
@@ -40,43 +42,90 @@ class Helper:
     pages: bool
     items: bool
     own: Mapping[str, str]
+    file: str
+    rest: str | None = None
+    through: Helper | None = None
+
+
+Helpers = Mapping[str, Sequence[Helper]]
 
 
 def with_queries(trees: Mapping[str, ast.Module]) -> Mapping[str, ast.Module]:
     """The same files, with the queries of helpers in the places of the calls that spell out their key."""
     texts = text_functions(trees.values())
-    found = [helper for tree in trees.values() for helper in helpers_of(tree, texts)]
-    names = [helper.function.name for helper in found]
-    # Of two functions with one name the call does not tell which is meant.
-    helpers = {helper.function.name: helper for helper in found if names.count(helper.function.name) == 1}
+    found = [helper for file, tree in trees.items() for helper in helpers_of(file, tree, texts)]
+    for _ in range(LEVELS - 1):
+        known = by_name(found)
+        found += [h for file, tree in trees.items() for h in helpers_of(file, tree, texts, known) if h not in found]
+    helpers = by_name(found)
     if not helpers:
         return trees
-    taken = {helper for tree in trees.values() for helper in take_over(tree, helpers, texts)}
-    for name in taken:
-        called = helpers[name].call.func
-        if isinstance(called, ast.Attribute):
-            called.attr = TAKEN
+    taken = [helper for file, tree in trees.items() for helper in take_over(file, tree, helpers, texts)]
+    for helper in taken:
+        inner: Helper | None = helper
+        while inner is not None:
+            called = inner.call.func
+            if isinstance(called, ast.Attribute) and inner.through is None:
+                called.attr = TAKEN
+            inner = inner.through
     return trees
 
 
-def helpers_of(tree: ast.Module, texts: Mapping[str, TextFunction]) -> Iterator[Helper]:
-    """The functions and methods with exactly one query, whose key is handed to them."""
+def by_name(found: Sequence[Helper]) -> Helpers:
+    """The helpers by the names of their functions."""
+    helpers: dict[str, list[Helper]] = {}
+    for each in found:
+        helpers.setdefault(each.function.name, []).append(each)
+    return helpers
+
+
+def helper_for(call: ast.AST, file: str, helpers: Helpers) -> Helper | None:
+    """The helper that a call names: of several with one name, the only one of its own file; else the only one."""
+    named = helpers.get(name_of(call), ())
+    own = [each for each in named if each.file == file]
+    meant = own or named
+    return meant[0] if len(meant) == 1 else None
+
+
+def helpers_of(
+    file: str, tree: ast.Module, texts: Mapping[str, TextFunction], known: Helpers | None = None
+) -> Iterator[Helper]:
+    """The functions and methods with exactly one query whose key is handed to them.
+
+    With `known` helpers: those that hand what they are given to one of these.
+    """
     around = [(name, value, None) for name, value, _ in assigned(tree, ())]
     for _, owner in owners(tree):
         if not isinstance(owner, FUNCTIONS) or owner.name in OPERATIONS:
             continue
         nodes = list(own_nodes(owner))
         calls = [node for node in nodes if isinstance(node, ast.Call) and calls_store(node)]
-        if len(calls) != 1:
+        through: Helper | None = None
+        if known is not None:
+            asked = [n for n in nodes if isinstance(n, ast.Call) and helper_for(n, file, known) is not None]
+            if calls or len(asked) != 1:
+                continue
+            through, calls = helper_for(asked[0], file, known), asked
+        if len(calls) != 1 or (through is not None and through.function is owner):
             continue
         given = (*owner.args.posonlyargs, *owner.args.args, *owner.args.kwonlyargs)
         parameters = tuple(each.arg for each in given if each.arg not in ("self", "cls"))
+        rest = owner.args.kwarg.arg if owner.args.kwarg else None
         steps = (*around, *assigned(owner, parameters))
-        own = key_of(filled(calls[0], {}, steps), Scope({}, {}, texts))
+        call = calls[0]
+        if through is not None:
+            handed = arguments_of(call, through)
+            if handed is None:
+                continue
+            call = filled(through.call, handed, through.steps)
+        own = key_of(filled(call, {}, steps), Scope({}, {}, texts))
         if not own or any(PLACE_ALONE.fullmatch(text) and text[1:-1] in parameters for text in own.values()):
             pages = any("ExclusiveStartKey" in (getattr(n, "value", None), getattr(n, "arg", None)) for n in nodes)
             items = any(isinstance(node, ast.Constant) and node.value in ("Items", "Item") for node in nodes)
-            yield Helper(owner, calls[0], parameters, dict(defaults_of(owner.args)), steps, pages, items, own)
+            pages = pages or (through is not None and through.pages)
+            items = items or (through is not None and through.items)
+            defaults = dict(defaults_of(owner.args))
+            yield Helper(owner, call, parameters, defaults, steps, pages, items, own, file, rest, through)
 
 
 def defaults_of(arguments: ast.arguments) -> Iterator[tuple[str, ast.expr]]:
@@ -95,6 +144,8 @@ def assigned(owner: ast.AST, parameters: Sequence[str], under: str | None = None
             yield node.targets[0].id, node.value, under
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
             yield node.target.id, node.value, under
+        elif isinstance(node, ast.Assign | ast.Expr) and (entry := added(node)) is not None:
+            yield (*entry, under)
         elif isinstance(node, ast.If):
             test = node.test.left if isinstance(node.test, ast.Compare) else node.test
             on = test.id if isinstance(test, ast.Name) and test.id in parameters else under
@@ -103,12 +154,38 @@ def assigned(owner: ast.AST, parameters: Sequence[str], under: str | None = None
             yield from assigned(node, parameters, under)
 
 
-def take_over(tree: ast.Module, helpers: Mapping[str, Helper], texts: Mapping[str, TextFunction]) -> Iterator[str]:
-    """Put queries in the places of calls of helpers; yields the names of those that were called with a key."""
+def added(node: ast.Assign | ast.Expr) -> tuple[str, ast.expr] | None:
+    """(name, value) of what adds to a request: `request["Limit"] = 5`, `request.update(…)`, `request.setdefault(…)`."""
+    match node:
+        case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(part)))]):
+            # The key of the last item belongs to the paging.
+            if part == "ExclusiveStartKey":
+                return None
+            more: ast.expr = ast.Dict(keys=[ast.Constant(part)], values=[node.value])
+            return name, ast.Dict(keys=[None, None], values=[ast.Name(name), more])
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="update"), args=args) as call):
+            words = ast.Dict(
+                keys=[None if word.arg is None else ast.Constant(word.arg) for word in call.keywords],
+                values=[word.value for word in call.keywords],
+            )
+            parts = [ast.Name(name), *args, words]
+            return name, ast.Dict(keys=[None] * len(parts), values=parts)
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Attribute(value=ast.Name(id=name), attr="setdefault"),
+                args=[ast.Constant(value=str(part)), value],
+            )
+        ):
+            return name, ast.Dict(keys=[ast.Constant(part), None], values=[value, ast.Name(name)])
+    return None
+
+
+def take_over(file: str, tree: ast.Module, helpers: Helpers, texts: Mapping[str, TextFunction]) -> Iterator[Helper]:
+    """Put queries in the places of calls of helpers; yields those that were called with a key."""
     module = Scope(module_scope(tree, {}).names, {}, texts)
     for _, owner in owners(tree):
         if isinstance(owner, FUNCTIONS):
-            taking = Taking(owner, helpers, module.inside(owner))
+            taking = Taking(file, owner, helpers, module.inside(owner))
             owner.body = [taking.visit(each) for each in owner.body]
             yield from taking.taken
 
@@ -116,11 +193,12 @@ def take_over(tree: ast.Module, helpers: Mapping[str, Helper], texts: Mapping[st
 class Taking(ast.NodeTransformer):
     """Replaces the calls of helpers in one function by their queries."""
 
-    def __init__(self, owner: ast.AST, helpers: Mapping[str, Helper], scope: Scope) -> None:
+    def __init__(self, file: str, owner: ast.AST, helpers: Helpers, scope: Scope) -> None:
+        self.file = file
         self.owner = owner
         self.helpers = helpers
         self.scope = scope
-        self.taken: list[str] = []
+        self.taken: list[Helper] = []
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         """A function inside has names of its own."""
@@ -129,7 +207,7 @@ class Taking(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """The query of a helper whose key the call spells out; else the call."""
         self.generic_visit(node)
-        helper = self.helpers.get(name_of(node))
+        helper = helper_for(node, self.file, self.helpers)
         given = arguments_of(node, helper) if helper is not None and helper.function is not self.owner else None
         if helper is None or given is None:
             return node
@@ -137,7 +215,7 @@ class Taking(ast.NodeTransformer):
         # What the helper names by itself says more here than a name; an index whose attribute is given, too, need not.
         if not key or any(PLACE_ALONE.fullmatch(text) for name, text in key.items() if name in helper.own):
             return node
-        self.taken.append(helper.function.name)
+        self.taken.append(helper)
         return ast.fix_missing_locations(ast.copy_location(sent(helper, given), node))
 
 
@@ -149,11 +227,17 @@ def name_of(call: ast.AST) -> str:
 
 def arguments_of(call: ast.Call, helper: Helper) -> dict[str, ast.expr] | None:
     """Parameter -> what a call hands over; None where that is not spelt out."""
-    if any(isinstance(each, ast.Starred) for each in call.args) or any(word.arg is None for word in call.keywords):
+    if any(isinstance(each, ast.Starred) for each in call.args):
         return None
     given = dict(zip(helper.parameters, call.args, strict=False))
-    given |= {str(word.arg): word.value for word in call.keywords}
-    return {**helper.defaults, **given} if given.keys() <= set(helper.parameters) else None
+    given |= {word.arg: word.value for word in call.keywords if word.arg in helper.parameters}
+    others = [word for word in call.keywords if word.arg not in helper.parameters]
+    if others and helper.rest is None:
+        return None
+    if helper.rest is not None:
+        names = [None if word.arg is None else ast.Constant(word.arg) for word in others]
+        given[helper.rest] = ast.Dict(keys=[*names], values=[word.value for word in others])
+    return {**helper.defaults, **given}
 
 
 def key_of(call: ast.Call, scope: Scope) -> Mapping[str, str]:

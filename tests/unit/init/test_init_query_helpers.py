@@ -160,3 +160,100 @@ def call(vet_id, at, ticket_id):
     files = {"table.json": TABLE, "db/vets.sql": SQL, "store.py": STORE, "vets.py": VETS + picked}
     settings, _ = made(tmp_path, files)
     assert settings.trace["picked"].ids == {"dynamodb": "ticket_id", "library": "id"}
+
+
+PAGES = """\
+import boto3
+from boto3.dynamodb.conditions import Key
+
+table = boto3.resource("dynamodb").Table("shop")
+
+def _all(**query):
+    items = []
+    while True:
+        page = table.query(**query)
+        items += page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return items
+        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+def shifts(vet_id):
+    return _all(
+        KeyConditionExpression=Key("PK").eq(f"VET#{vet_id}") & Key("SK").begins_with("SHIFT#"), ScanIndexForward=False
+    )
+
+def add(vet_id, day):
+    table.put_item(Item={"PK": f"VET#{vet_id}", "SK": f"SHIFT#{day}", "room": "x"})
+"""
+PAGINATED = """\
+_all(**query):
+    for page in pages.paginate(**query):
+        yield from page["Items"]
+
+def _other(**query):"""
+GIVEN = 'KeyConditionExpression=Key("PK").eq(f"VET#{vet_id}") & Key("SK").begins_with("SHIFT#"), ScanIndexForward=False'
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        PAGES,
+        # A dict as a parameter.
+        PAGES.replace("_all(**query)", "_all(query)").replace(GIVEN, f"dict({GIVEN})"),
+        PAGES.replace("_all(**query)", "_all(query=None)").replace(GIVEN, f"query=dict({GIVEN})"),
+        # What the helper adds to it.
+        PAGES.replace("    items = []", '    query.setdefault("ConsistentRead", True)\n    items = []'),
+        PAGES.replace(", ScanIndexForward=False", "").replace(
+            "    items = []", "    query['ScanIndexForward'] = False"
+        ),
+        PAGES.replace(", ScanIndexForward=False", "").replace(
+            "    items = []", "    query.update(ScanIndexForward=False)"
+        ),
+        PAGES.replace("**query)\n        items", '**{**query, "Limit": 100})\n        items'),
+        # One function for a page, another for all of them.
+        PAGES.replace("table.query(**query)", "_page(**query)").replace(
+            "def _all", "def _page(**given):\n    return table.query(**given)\n\ndef _all"
+        ),
+        # An own parameter before the rest.
+        PAGES.replace("_all(**query)", "_all(most, **query)").replace("_all(\n        ", "_all(5, "),
+        # A generator over a paginator.
+        PAGES.replace("table.query", "table.other").replace("_all(**query):", PAGINATED),
+    ],
+    ids=["rest", "dict", "by name", "setdefault", "entry", "update", "spread", "two levels", "and more", "paginator"],
+)
+def test_a_request_that_a_helper_takes_as_a_whole(tmp_path: Path, store: str) -> None:
+    settings, _ = made(tmp_path, {"table.json": TABLE, "db/vets.sql": SQL, "store.py": store})
+    assert list(settings.patterns) == ["shifts"]
+    pattern = settings.patterns["shifts"]
+    assert (dict(pattern.key), pattern.sort) == ({"PK": "VET#{person.id}"}, {"begins_with": "SHIFT#"})
+    assert str(pattern.order) == "descending"
+    library = settings.trace["shifts"].library
+    assert library is not None
+    assert library.function == "store:shifts"
+
+
+def test_a_method_of_a_base_class_in_another_file(tmp_path: Path) -> None:
+    base = """
+class Repository:
+    def __init__(self):
+        self.table = boto3.resource("dynamodb").Table("shop")
+
+    def all(self, **query):
+        return self.table.query(**query)["Items"]
+"""
+    own = """
+from base import Repository
+
+class Shifts(Repository):
+    def of(self, vet_id):
+        return self.all(KeyConditionExpression=Key("PK").eq(f"VET#{vet_id}"))
+"""
+    settings, _ = made(tmp_path, {"table.json": TABLE, "db/vets.sql": SQL, "base.py": base, "shifts.py": own})
+    assert [dict(each.key) for each in settings.patterns.values()] == [{"PK": "VET#{vet_id}"}]
+
+
+def test_each_file_has_its_own_helper_of_the_same_name(tmp_path: Path) -> None:
+    other = PAGES.replace("shifts", "rounds").replace("VET#", "ROUND#").replace("vet_id", "round_id")
+    files = {"table.json": TABLE, "db/vets.sql": SQL, "store.py": PAGES, "rounds.py": other}
+    settings, _ = made(tmp_path, files)
+    assert {"shifts", "rounds"} <= set(settings.patterns)

@@ -55,8 +55,9 @@ def test_a_call_without_a_key_leaves_the_query_where_it_is(text: str) -> None:
 
 
 def test_of_two_helpers_with_one_name_none_is_followed() -> None:
-    found = read("const linesOf = (id) => byPrefix(orderKey(id), 'LINE#');\n" + STORE)
-    assert "linesOf" not in {each.function.name for each in found["orders.js"].queries}
+    own = "const linesOf = (id) => byPrefix(orderKey(id), 'LINE#');"
+    files, _ = read_scripts({"a.js": STORE, "b.js": STORE, "orders.js": own}, {}, frozenset(("pk", "sk")))
+    assert files["orders.js"].code.queries == ()
 
 
 @pytest.mark.parametrize("key", ["{ pk: orderKey(id), sk: 'META' }", "{ pk: given.id, sk: given.kind }"])
@@ -68,3 +69,110 @@ def test_the_parts_of_a_request_are_no_fields_of_the_answer(key: str) -> None:
     )
     (query,) = found["orders.js"].queries
     assert (dict(query.function.results), query.function.whole) == ({}, True)
+
+
+PAGES = """
+const TABLE = process.env.PARCELS ?? 'parcels';
+async function everyPage(input) {
+  const out = [];
+  let ExclusiveStartKey;
+  do {
+    const page = await doc.send(new QueryCommand({ ...input, TableName: TABLE, ExclusiveStartKey }));
+    out.push(...page.Items);
+    ExclusiveStartKey = page.LastEvaluatedKey;
+  } while (ExclusiveStartKey);
+  return out;
+}
+"""
+SCANS = """
+const scans = (parcel) => everyPage({
+  IndexName: 'by-depot', KeyConditionExpression: 'pk = :p AND begins_with(sk, :s)',
+  ExpressionAttributeValues: { ':p': `PARCEL#${parcel}`, ':s': 'SCAN#' }, ScanIndexForward: false,
+});
+"""
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        PAGES,
+        PAGES.replace(
+            "{ ...input, TableName: TABLE, ExclusiveStartKey }", "Object.assign({}, input, { TableName: TABLE })"
+        ),
+        PAGES.replace("new QueryCommand({ ...input, TableName: TABLE, ExclusiveStartKey })", "new QueryCommand(input)"),
+        PAGES.replace("const page =", "const sent = { TableName: TABLE, ...input };\n const page =").replace(
+            "{ ...input, TableName: TABLE, ExclusiveStartKey }", "sent"
+        ),
+        # One function asks for a page, another for all of them.
+        PAGES.replace("everyPage", "onePage")
+        + "async function everyPage(input) { let at; return onePage({ ...input, ExclusiveStartKey: at }); }",
+    ],
+    ids=["spread", "assign", "whole", "named", "two levels"],
+)
+def test_a_request_that_a_helper_takes_as_a_whole(store: str) -> None:
+    found = read(SCANS, store)
+    (query,) = found["orders.js"].queries
+    assert (query.function.name, dict(query.key), query.begins) == ("scans", {"pk": "PARCEL#{parcel}"}, "SCAN#")
+    assert (query.index, query.forward, query.pages) == ("by-depot", False, True)
+    assert query.function.whole
+    assert found["store.js"].queries == ()
+
+
+def test_a_helper_knows_the_table_that_its_own_file_names() -> None:
+    (query,) = read(SCANS, PAGES)["orders.js"].queries
+    assert query.table == "parcels"
+
+
+def test_an_attribute_that_a_helper_is_given_by_its_name() -> None:
+    store = """
+    async function byIndex(index, attribute, value) {
+      return (await doc.send(new QueryCommand({ TableName: 'parcels', IndexName: index,
+        KeyConditionExpression: '#k = :v', ExpressionAttributeNames: { '#k': attribute },
+        ExpressionAttributeValues: { ':v': value } }))).Items;
+    }"""
+    (query,) = read("const inDepot = (depot) => byIndex('by-depot', 'depot', depot);", store)["orders.js"].queries
+    assert (query.index, dict(query.key), query.table) == ("by-depot", {"depot": "{depot}"}, "parcels")
+
+
+BASE = """
+export abstract class Repository<T> {
+  constructor(protected readonly doc: DynamoDBDocumentClient, protected readonly table: string) {}
+  protected async queryAll<R>(input: Omit<QueryCommandInput, 'TableName'>): Promise<R[]> {
+    const out: R[] = [];
+    let key: Record<string, unknown> | undefined;
+    do {
+      const page = await this.doc.send(new QueryCommand({ ...input, TableName: this.table, ExclusiveStartKey: key }));
+      out.push(...((page.Items ?? []) as R[]));
+      key = page.LastEvaluatedKey;
+    } while (key);
+    return out;
+  }
+}
+"""
+DERIVED = """
+export class ParcelRepository extends Repository<Parcel> {
+  async scansOf(parcelId: string): Promise<Scan[]> {
+    return this.queryAll<Scan>({
+      KeyConditionExpression: 'pk = :p', ExpressionAttributeValues: { ':p': `PARCEL#${parcelId}` },
+    });
+  }
+}
+"""
+
+
+def test_a_method_of_a_base_class_in_another_file() -> None:
+    files, _ = read_scripts({"base.ts": BASE, "parcels.ts": DERIVED}, {}, frozenset(("pk", "sk")))
+    (query,) = files["parcels.ts"].code.queries
+    assert (query.function.name, dict(query.key)) == ("ParcelRepository.scansOf", {"pk": "PARCEL#{parcelId}"})
+    assert files["base.ts"].code.queries == ()
+
+
+def test_each_file_has_its_own_helper_of_the_same_name() -> None:
+    other = PAGES.replace("'parcels'", "'depots'").replace("PARCELS", "DEPOTS")
+    mine = "const doors = (id) => everyPage({ KeyConditionExpression: 'pk = :p',\n"
+    mine += " ExpressionAttributeValues: { ':p': `DEPOT#${id}` } });"
+    found = read(other + mine, PAGES + SCANS)
+    assert {q.function.name: q.table for code in found.values() for q in code.queries} == {
+        "doors": "depots",
+        "scans": "parcels",
+    }
