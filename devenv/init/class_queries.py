@@ -16,7 +16,7 @@ from devenv.init.text_code import balanced, line_of, query_of
 Known = Mapping[str, tuple[str, ItemClass]]
 Functions = Sequence[tuple[int, int, Function]]
 Template = Callable[[str], str | None]
-SHARP: Final = late(r"\b(QueryAsync|LoadAsync)<(\w+)>\s*\(")
+SHARP: Final = late(r"\b(QueryAsync|LoadAsync)<(\w+)\??>\s*\(")
 LOAD: Final = late(r"\.load\(\s*(\w+)(?:\.class|::class\.java)\s*,")
 EXPRESSION: Final = late(r"\bDynamoDBQueryExpression<(\w+)>\s*\(\s*\)")
 REPOSITORY: Final = late(r"\binterface\s+\w+\s*(?:extends|:)\s*\w*Repository<\s*(\w+)\s*,[^{]{0,200}\{")

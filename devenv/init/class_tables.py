@@ -9,7 +9,7 @@ from typing import Any, Final
 from devenv.core.late import late
 from devenv.core.value import Value
 from devenv.init.code import Attribute, Code, Function, Shape
-from devenv.init.spring import PLACE, SETTINGS, settings_in
+from devenv.init.code_names import CodeNames
 from devenv.init.tables import Found, accept
 from devenv.init.text_code import LARGEST, line_of
 
@@ -20,6 +20,10 @@ CLASS: Final = late(
     r"\[DynamoDBTable\(\s*(?P<cs>[^)\]]*)\)\])"
     r"(?:[^{;\"]|\"[^\"]*\"){0,500}?\b(?:class|record)\s+(?P<name>\w+)"
 )
+PLAIN: Final = late(r"\bpublic\s+(?:sealed\s+|partial\s+)*(?:class|record)\s+(?P<name>(?P<plain>\w+))")
+HEADS: Final = ("v1", "v2", "cs", "plain")
+OVERRIDES: Final = late(r"\bOverrideTableName\s*=\s*([\w.\"-]+)")
+ASKED: Final = late(r"\b(?:QueryAsync|LoadAsync|ScanAsync|FromQueryAsync)<(\w+)\??>")
 MARKS: Final = r"((?:@(?:get:|field:)?\w+(?:\((?:[^()\"]|\"[^\"]*\")*\))?\s*)*)"
 TYPE: Final = r"([\w.]+(?:<[^;=(){}\n]{1,100}>)?(?:\[\])?\??)"
 FIELD: Final = late(
@@ -33,11 +37,6 @@ BOUND: Final = late(
     r"|(\w+)\s*\))"
 )
 SCHEMA: Final = late(r"\b(\w+)\s*(?::[^=\n]{1,80})?=\s*TableSchema\s*\.\s*from\w+\(\s*(\w+)(?:\.class|::class)")
-CONSTANT: Final = late(r"\b(?:String|string|val|const)\s+(\w+)\s*(?::\s*String\s*)?=\s*\"([^\"]*)\"")
-SETTING: Final = late(
-    r"@Value\(\s*\"\\?\$\{([\w.-]+)(?::([^}]*))?\}\"\s*\)\s*(?:(?:private|final|val|var|String)\s+)*(\w+)"
-)
-READ: Final = late(r"(?:System\.)?getenv\(\s*\"(\w+)\"\s*\)|getenv\(\)\.getOrDefault\(\s*\"(\w+)\"\s*,\s*\"([^\"]*)\"")
 TEXTS: Final = ("String", "string", "UUID", "Guid", "char")
 TIMES: Final = (
     *("Instant", "LocalDateTime", "ZonedDateTime", "OffsetDateTime", "DateTime", "DateTimeOffset", "Date"),
@@ -49,9 +48,9 @@ NUMBERS: Final = (
 )
 ROLES: Final = {"partition": "HASH", "hash": "HASH", "sort": "RANGE", "range": "RANGE"}
 # How the annotations of the SDKs name a key of the table, and one of an index.
-KEY: Final = late(r"[@\[:]DynamoD[Bb](Partition|Hash|Sort|Range)Key\b")
+KEY: Final = late(r"(?<!\w)DynamoD[Bb](Partition|Hash|Sort|Range)Key\b")
 INDEX_KEY: Final = late(
-    r"[@\[:]DynamoD[Bb](?P<local>LocalSecondaryIndex|GlobalSecondaryIndex|Secondary|Index)"
+    r"(?<!\w)DynamoD[Bb](?P<local>LocalSecondaryIndex|GlobalSecondaryIndex|Secondary|Index)"
     r"(?P<role>Partition|Hash|Sort|Range)Key\b\s*(?:\((?P<options>(?:[^()\"]|\"[^\"]*\")*)\))?"
 )
 ATTRIBUTE: Final = late(r"DynamoDbAttribute\(\s*(?:value\s*=\s*)?\"([^\"]+)\"|\battributeName\s*=\s*\"([^\"]+)\"")
@@ -90,7 +89,7 @@ class ClassTables(Value, frozen=True):
     classes: Mapping[str, tuple[str, ItemClass]] = {}
 
 
-def class_tables(texts: Mapping[str, str], variables: Mapping[str, str]) -> ClassTables:
+def class_tables(texts: Mapping[str, str], variables: Mapping[str, str], names: CodeNames | None = None) -> ClassTables:
     """The declarations of the classes of items whose table has a name that is known."""
     own = {
         file: text
@@ -100,13 +99,16 @@ def class_tables(texts: Mapping[str, str], variables: Mapping[str, str]) -> Clas
     classes = [each for file, text in own.items() for each in item_classes(file, text)]
     if not classes:
         return ClassTables()
-    names = Names(texts, own, variables)
-    bound = dict(names.bound())
+    names = names or CodeNames(texts, variables)
+    bound = dict(bound_classes(own, names))
+    overridden = dict(overriding(own, names))
     found: dict[str, Found] = {}
     known: dict[str, tuple[str, ItemClass]] = {}
     shapes: dict[str, list[Shape]] = {}
     for each in classes:
         table = names.text(each.file, each.table) if each.table is not None else bound.get(each.name)
+        if each.file.endswith(".cs") and (other := overridden.get(each.name)):
+            table = other
         made = accept(each.file, each.line, request_of(each, table)) if table and "HASH" in each.key else None
         if made is None:
             continue
@@ -128,8 +130,11 @@ def class_tables(texts: Mapping[str, str], variables: Mapping[str, str]) -> Clas
 def item_classes(file: str, text: str) -> Iterator[ItemClass]:
     """The classes of items of a file, each with the properties up to the next one."""
     heads = [*CLASS.finditer(text)]
+    if file.endswith(".cs") and not heads and "DynamoDBHashKey" in text:
+        # Without an attribute, its table is called as the class.
+        heads = [*PLAIN.finditer(text)]
     for at, head in enumerate(heads):
-        if head["v2"] is None and head["v1"] is None and head["cs"] is None:
+        if "name" not in head.groupdict() or not any(head.groupdict().get(each) is not None for each in HEADS):
             continue
         body = text[head.end() : heads[at + 1].start() if at + 1 < len(heads) else len(text)]
         marks: dict[str, str] = {}
@@ -161,7 +166,9 @@ def item_classes(file: str, text: str) -> Iterator[ItemClass]:
                     indexes.setdefault(index, {})[ROLES[one["role"].lower()]] = attribute
                     if one["local"].startswith("Local") or "localSecondaryIndexName" in options:
                         local.add(index)
-        table = head["v1"] if head["v1"] is not None else head["cs"]
+        found = head.groupdict()
+        table = found.get("v1") if found.get("v1") is not None else found.get("cs")
+        table = f'"{found["plain"]}"' if found.get("plain") else table
         table = re.sub(r"^\s*tableName\s*=\s*", "", table) if table is not None else None
         line = line_of(text, head.start())
         yield ItemClass(file, line, head["name"], table, types, key, indexes, frozenset(local), shown)
@@ -239,41 +246,21 @@ def schema(key: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"AttributeName": key[role], "KeyType": role} for role in ("HASH", "RANGE") if role in key]
 
 
-class Names:
-    """The names of tables as code spells them: texts, constants, settings of Spring, variables."""
+def bound_classes(own: Mapping[str, str], names: CodeNames) -> Iterator[tuple[str, str]]:
+    """(class, table) of `client.table("scans", TableSchema.fromBean(Scan.class))`."""
+    schemas = {name: kind for text in own.values() for name, kind in SCHEMA.findall(text)}
+    for file, text in own.items():
+        for found in BOUND.finditer(text):
+            expression, kind, name = found.groups()
+            table = names.text(file, expression, found.start())
+            if table and (kind or name in schemas):
+                yield kind or schemas[name], table
 
-    def __init__(self, texts: Mapping[str, str], own: Mapping[str, str], variables: Mapping[str, str]) -> None:
-        self.own = own
-        self.variables = variables
-        # Constants stand in files that do not use DynamoDB, too.
-        code = [text for file, text in texts.items() if file.endswith(ENDINGS) and not TESTS.search(file)]
-        self.constants = {name: value for text in code for name, value in CONSTANT.findall(text)}
-        self.settings: dict[str, str] = {}
-        for name in sorted(texts):
-            if SETTINGS.fullmatch(name.rpartition("/")[2]) and not TESTS.search(name):
-                self.settings = {**dict(settings_in(name, texts[name])), **self.settings}
 
-    def bound(self) -> Iterator[tuple[str, str]]:
-        """(class, table) of `client.table("scans", TableSchema.fromBean(Scan.class))`."""
-        schemas = {name: kind for text in self.own.values() for name, kind in SCHEMA.findall(text)}
-        for file, text in self.own.items():
-            for expression, kind, name in BOUND.findall(text):
-                table = self.text(file, expression)
-                if table and (kind or name in schemas):
-                    yield kind or schemas[name], table
-
-    def text(self, file: str, expression: str) -> str | None:
-        """The text of an expression; None where it is computed."""
-        expression = expression.strip()
-        if literal := re.fullmatch(r"\"([^\"$]*)\"", expression):
-            return literal[1] or None
-        if read := READ.search(expression):
-            return self.variables.get(read[1] or read[2]) or read[3] or None
-        name = expression.rpartition(".")[2]
-        settings = {field: (key, default) for key, default, field in SETTING.findall(self.own.get(file, ""))}
-        if name in settings:
-            key, default = settings[name]
-            given = self.settings.get(key, default)
-            text = PLACE.sub(lambda match: self.variables.get(match[1]) or match[2] or "", given)
-            return text if text and "$" not in text else None
-        return self.constants.get(name) if re.fullmatch(r"\w+", name) else None
+def overriding(own: Mapping[str, str], names: CodeNames) -> Iterator[tuple[str, str]]:
+    """(class, table) of files of C# that give one OverrideTableName to what they ask for one class."""
+    for file, text in own.items():
+        tables = {names.text(file, found[1], found.start()) for found in OVERRIDES.finditer(text)}
+        classes = set(ASKED.findall(text))
+        if len(tables) == 1 and len(classes) == 1 and (table := tables.pop()):
+            yield classes.pop(), table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Final
 from devenv.core.value import Value
 from devenv.init.class_queries import Known, context_queries
 from devenv.init.code import Code, Function, Query
+from devenv.init.code_names import as_json
 from devenv.init.routes import Route
 from devenv.init.spring import flat
 from devenv.init.text_code import LARGEST, MOST, balanced, first, line_of, query_of
@@ -28,6 +28,7 @@ OWNER: Final = re.compile(r"(\w+)\s*$")
 CONTROLLER: Final = re.compile(r"\[Route\(\s*\"([^\"]*)\"\s*\)\][^;{]{0,300}?\bclass\s+(\w+)")
 HTTP_GET: Final = re.compile(r"\[HttpGet(?:\(\s*\"([^\"]*)\"[^)]*\))?\]")
 METHOD: Final = re.compile(r"\b(\w+)\s*\(((?:[^()]|\([^()]*\))*)\)\s*(\{|=>)")
+VERSION: Final = re.compile(r"\{\w+:apiVersion\}")
 PLACE: Final = re.compile(r"\{(\w+)(?::[^{}]*)?\??\}")
 VARIABLE: Final = re.compile(r"GetEnvironmentVariable\(\s*\"(\w+)\"\s*\)")
 CALL: Final = re.compile(r"\b(\w+)\s*\(")
@@ -63,14 +64,6 @@ def find_dotnet(texts: Mapping[str, str]) -> DotnetProject | None:
         }
         return DotnetProject(file, folder or ".", int(port[1]) if port else None, variables)
     return None
-
-
-def as_json(text: str) -> Any:
-    """The value of a settings file, which may have comments; {} for any other text."""
-    try:
-        return json.loads(re.sub(r"(?m)^\s*//.*$", "", text.removeprefix("\ufeff")))
-    except (ValueError, RecursionError):
-        return {}
 
 
 def database_in(value: str) -> str | None:
@@ -199,6 +192,12 @@ def routes_in(file: str, text: str) -> Iterator[Route]:
         yield route_of(file, text, prefix, path.removeprefix("~"), begin, end)
 
 
+def default_version(text: str) -> str:
+    """The version that a controller names, as a path has it: `1` of `[ApiVersion("1.0")]`."""
+    found = re.search(r"\[ApiVersion\(\s*\"?([\d.]+)", text)
+    return found[1].removesuffix(".0") if found else "1"
+
+
 def controller_path(path: str, name: str) -> str:
     """`api/notes` of `api/[controller]` above `NotesController`."""
     return path.replace("[controller]", name.removesuffix("Controller").lower())
@@ -207,7 +206,7 @@ def controller_path(path: str, name: str) -> str:
 def route_of(file: str, text: str, prefix: str, path: str, begin: int, end: int) -> Route:
     """The route of the code from `begin` to `end`."""
     whole = "".join(f"/{part.strip('/')}" for part in (prefix, path) if part.strip("/")) or "/"
-    whole = PLACE.sub(r"{\1}", whole)
+    whole = PLACE.sub(r"{\1}", VERSION.sub(default_version(text), whole))
     calls = frozenset(CALL.findall(text[begin:end]))
     parameters = tuple(re.findall(r"\{(\w+)\}", whole))
     return Route(file, line_of(text, begin), whole, parameters, calls, end=line_of(text, end))

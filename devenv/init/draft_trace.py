@@ -122,8 +122,11 @@ class TraceDrafter(LibraryDrafter):
     def is_one_thing(self, pattern: FoundPattern) -> bool:
         """Return True for one item by its key, which a function gives back whole, and a route asks for."""
         function = pattern.query.function
-        asked = self.route_of(pattern) is not None and self.is_callable(function) and not self.is_view(function)
-        return function.whole and asked
+        if self.route_of(pattern) is None:
+            return False
+        if function.file.endswith(UNCALLED):
+            return function.whole or bool(function.results)
+        return function.whole and self.is_callable(function) and not self.is_view(function)
 
     def untraced(self, pattern: FoundPattern) -> str:
         """Return why a pattern has no `[trace.*]`, with what to declare for one."""
@@ -315,7 +318,9 @@ class TraceDrafter(LibraryDrafter):
         # All items of one answer have the same value of what they are asked by.
         parts = [name for name in (*self.sort_keys(entity, pattern.query.index), *sort_keys) if name not in pattern.key]
         # One item by its key may have nothing else.
-        whole = [text for text in entity.match.values() if PLACE.search(text) and pattern.query.operation == "GetItem"]
+        single = pattern.query.operation == "GetItem"
+        whole = [text for text in entity.match.values() if PLACE.search(text) and single]
+        whole += [*pattern.key][::-1] if single and not entity.match else []
         return (*renamed, own_id(entity), *ids, *listed, *parts, *templates, *places, *whole)
 
     def asked(self, pattern: FoundPattern, route: Route | None, lacking: str | None, other: Mapping[str, str]) -> None:

@@ -423,4 +423,4 @@ def singular(name: str) -> str:
     """`users` -> `user`, `companies` -> `company`."""
     if name.endswith("ies"):
         return name[:-3] + "y"
-    return name[:-1] if name.endswith("s") and not name.endswith("ss") else name
+    return name[:-1] if name.endswith("s") and not name.endswith(("ss", "us", "is")) else name

@@ -10,6 +10,7 @@ from typing import Final
 
 from devenv.init.class_queries import Known, giving, mapper_queries, repository_queries
 from devenv.init.code import Code, Function, Query
+from devenv.init.code_names import CodeNames
 from devenv.init.routes import Route
 from devenv.init.tables import Found
 from devenv.init.text_code import LARGEST, balanced, first, line_of, query_of
@@ -33,6 +34,10 @@ TYPED: Final = re.compile(r"\bDynamoDb(?:Async)?Table<(\w+)>\s+(\w+)|\b(\w+)\s*:
 ASKS: Final = re.compile(r"\b(\w+)\s*(?:\.index\(\s*\"([^\"]+)\"\s*\)\s*)?\.(query|getItem)\s*\(")
 PART: Final = re.compile(r"\.(partition|sort)Value\(\s*((?:[^()]|\([^()]*\))*)\)")
 BUILT: Final = re.compile(r"\b(?:QueryRequest\.builder\(\)|QueryRequest\s*\{)")
+ONE: Final = re.compile(r"\bgetItem\(\s*\w+\s*->|\bGetItemRequest\.builder\(\)")
+PAIR: Final = re.compile(
+    r"\"(\w+)\"\s*(?:,|to)\s*(?:AttributeValue\.(?:builder\(\)\s*\.)?(?:from)?\w\(|\w+\()((?:[^()]|\(\))*)\)"
+)
 ROUTE: Final = re.compile(r"@GetMapping\b(?:\(([^)]*)\))?")
 MAPPING: Final = re.compile(r"@RequestMapping\(([^)]*)\)[^;{]{0,500}?\bclass\s+(\w+)")
 PATH: Final = re.compile(r"\"(/?[^\"]*)\"")
@@ -53,7 +58,12 @@ class Bean:
 
 
 def read_java(
-    texts: Mapping[str, str], tables: Sequence[Found], left_out: list[str], base: str = "", classes: Known | None = None
+    texts: Mapping[str, str],
+    tables: Sequence[Found],
+    left_out: list[str],
+    base: str = "",
+    classes: Known | None = None,
+    names: CodeNames | None = None,
 ) -> Iterator[Code]:
     """The queries and routes for GET of Java and Kotlin; `base` is the application's context path.
 
@@ -61,7 +71,7 @@ def read_java(
 
     `left_out` gets sentences about what is not read.
     """
-    known = classes or {}
+    known, spelt = classes or {}, names or CodeNames(texts, {})
     own = {
         file: text
         for file, text in texts.items()
@@ -72,7 +82,8 @@ def read_java(
         functions = first(file, "functions", functions_in(file, text), left_out)
         queries = [
             *first(file, "queries of the enhanced client", enhanced(text, functions, beans, tables, known), left_out),
-            *first(file, "queries", requests(text, functions), left_out),
+            *first(file, "queries", requests(file, text, functions, spelt), left_out),
+            *first(file, "requests for one item", item_requests(file, text, functions, spelt), left_out),
         ]
         if known:
             queries += mapper_queries(
@@ -225,7 +236,7 @@ def enhanced(
         )
 
 
-def requests(text: str, functions: Sequence[tuple[int, int, Function]]) -> Iterator[Query]:
+def requests(file: str, text: str, functions: Sequence[tuple[int, int, Function]], spelt: CodeNames) -> Iterator[Query]:
     """The queries of `QueryRequest.builder().tableName("t").keyConditionExpression("a = :a")…build()`."""
     constants = dict(CONSTANT.findall(text))
     for found in BUILT.finditer(text):
@@ -248,18 +259,43 @@ def requests(text: str, functions: Sequence[tuple[int, int, Function]]) -> Itera
             condition[1],
             names,
             values,
-            table=option(built, "tableName", constants),
-            index=option(built, "indexName", constants),
+            table=option(file, built, "tableName", spelt, found.start()),
+            index=option(file, built, "indexName", spelt, found.start()),
             forward=forward[1] if forward else None,
             limit=limit[1] if limit else None,
             pages="exclusiveStartKey" in text or "queryPaginator" in text,
         )
 
 
-def option(built: str, name: str, constants: Mapping[str, str]) -> str | None:
-    """The text that a builder gets: spelt out, or a constant of the file."""
-    found = re.search(rf"\.{name}\(\s*(?:\"([^\"]+)\"|(\w+))\s*\)", built)
-    return (found[1] or constants.get(found[2])) if found else None
+def item_requests(
+    file: str, text: str, functions: Sequence[tuple[int, int, Function]], spelt: CodeNames
+) -> Iterator[Query]:
+    """The requests of `getItem(r -> r.tableName("t").key(Map.of("id", attr(id))))` and GetItemRequest.builder()."""
+    constants = dict(CONSTANT.findall(text))
+    for found in ONE.finditer(text):
+        around = [each for each in functions if each[0] < found.start() < each[1]]
+        if not around:
+            continue
+        begin, end, function = around[-1]
+        built = text[
+            found.start() : min(end, balanced(text, text.index("(", found.start())) if "->" in found[0] else end)
+        ]
+        given = re.search(r"\.key\(\s*((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)", built)
+        source = given[1] if given else ""
+        if re.fullmatch(r"\s*\w+\s*", source):
+            # `key` is a name, given a value before.
+            source = text[begin : found.start()]
+        pairs = PAIR.findall(source)
+        key = {name: value for name, part in pairs if (value := template_of(part, constants)) is not None}
+        table = option(file, built, "tableName", spelt, found.start())
+        if key and len(key) == len(pairs):
+            yield Query(function, line_of(text, found.start()), "GetItem", table, None, key, pages=True)
+
+
+def option(file: str, built: str, name: str, spelt: CodeNames, before: int) -> str | None:
+    """The text that a builder gets: spelt out, a constant, a setting, or a name with one of these."""
+    found = re.search(rf"\.{name}\(\s*((?:[^()\n]|\(\))+)\)", built)
+    return spelt.text(file, found[1], before) if found else None
 
 
 def template_of(expression: str, constants: Mapping[str, str]) -> str | None:

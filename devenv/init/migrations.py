@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from devenv.init.entity_framework import framework_command, migration_files, unrun
 from devenv.init.liquibase import changelogs, next_step, of_liquibase
 from devenv.init.manifests import PackageFile
 from devenv.init.script_configs import script_migrations, told_files
@@ -39,7 +40,6 @@ KNEXFILE: Final = re.compile(r"knexfile\.[cm]?[jt]s")
 OTHERS: Final = (
     ("Rails", re.compile(r"(?:.*/)?db/migrate/\d+_\w+\.rb")),
     ("TypeORM, Sequelize or another tool", re.compile(r"(?:.*/)?migrations/\d+[-_][^/]+\.[cm]?[jt]s")),
-    ("Entity Framework", re.compile(r"(?:.*/)?Migrations/\d{14}_\w+(?<!\.Designer)\.cs")),
     ("Ecto", re.compile(r"(?:.*/)?priv/repo/migrations/\d+_\w+\.exs")),
 )
 
@@ -77,7 +77,17 @@ def find_migrations(
     for finder in (find_alembic, find_django, find_knex, find_drizzle, find_plain):
         if found := finder(names, texts):
             return found
-    return find_other(names, texts, manifests)
+    return find_other(names, texts, manifests) or find_framework(names, texts)
+
+
+def find_framework(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
+    """Entity Framework's, where the project has the command that runs them."""
+    command = framework_command(names, texts)
+    if command is None:
+        return None
+    files = migration_files(texts)
+    setting = {"command": command.command, "folder": str(PurePosixPath(files[0]).parent)}
+    return FoundMigrations("Entity Framework", setting, tuple(files), command.evidence, True, command)
 
 
 def journals(texts: Mapping[str, str]) -> dict[str, tuple[str, list[str]]]:
@@ -253,4 +263,6 @@ def other_migrations(names: Iterable[str], texts: Mapping[str, str], known: Foun
                 f' [steps.setup] migrations = {{ command = ["…"], folder = "{folder}" }}'
             )
             names = [name for name in names if name not in found]
+    if known is None or known.tool != "Entity Framework":
+        said += unrun([*names], texts)
     return [*said, *(next_step(texts) if known is None or known.tool != "Liquibase" else ())]

@@ -42,6 +42,7 @@ CODES: Final = ("code", "slug", "number", "serial", "sku", "ref", "isbn", "barco
 # What handlers of every route are called.
 HANDLERS: Final = ("GET", "handler", "loader")
 KEY_WORD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*[#:|/]")
+BARE_PLACE: Final = late(r"\{[\w.]+\}")
 ID_END: Final = re.compile(r"(uuid|guid|id)$", re.IGNORECASE)
 
 
@@ -385,10 +386,12 @@ def find_patterns(
             found[mark] = replace(known, queries=(*known.queries, query))
             continue
         own = (
-            ("" if query.function.short in HANDLERS else snake(query.function.short))
+            ("" if query.function.short in HANDLERS else snake(query.function.short).removesuffix("_async"))
             or route_name(query, survey.code)
             or PurePosixPath(query.function.file).stem.replace("-", "_")
         )
+        # `GetAsync` alone does not say what it gets.
+        own = singular(snake(str(query.table))) if VERBS.fullmatch(f"{own}_") else own
         name = LABEL.sub("_", VERBS.sub("", own)) or f"pattern_{len(found) + 1}"
         name = free_name(name, {each.name for each in found.values()})
         found[mark] = FoundPattern(name, (query,), shown, begins_of(query, kinds))
@@ -449,9 +452,13 @@ def order_of(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> str:
     return names[0] if pattern.query.forward is False else names[1]
 
 
-def thing_of(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> tuple[FoundEntity, dict[str, str]] | None:
+def thing_of(pattern: FoundPattern, entities: Sequence[FoundEntity]) -> tuple[FoundEntity, dict[str, str]] | None:
     """The entity of one item by its whole key, and which of its items it is; None unless it is the only such kind."""
     kinds = brought_by(pattern, entities)
+    here = [each for each in entities if each.table == pattern.query.table]
+    if len(here) == 1 and not here[0].match and all(map(BARE_PLACE.fullmatch, pattern.key.values())):
+        # A table of one kind, whose key has no word in it.
+        return here[0], dict(pattern.key)
     if len(kinds) != 1:
         return None
     (entity,) = kinds
@@ -482,7 +489,7 @@ def traced_entity(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> tup
                     return entity, {str(entity.place(attribute)): inner[0]}
     attribute, template = next(iter(pattern.key.items()))
     having = [each for each in here if attribute in each.attributes and attribute not in each.match]
-    bare = re.fullmatch(r"\{[\w.]+\}", template) or (pattern.query.index and re.search(r"\{[\w.]+\}", template))
+    bare = BARE_PLACE.fullmatch(template) or (pattern.query.index and re.search(r"\{[\w.]+\}", template))
     if len(having) == 1 and bare and len(pattern.key) == 1:
         return having[0], {attribute: template}
     return None

@@ -24,6 +24,10 @@ SECRETIVE: Final = re.compile(r"pass|pwd|credential|salt|dsn|key$", re.IGNORECAS
 RANDOM: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])(?:[A-Fa-f0-9]{24,}|[A-Za-z0-9+/=_]{20,})")
 # A region by another name than the AWS SDKs read: it must be that of `[dynamodb]`.
 OWN_REGION: Final = re.compile(r"(?:\w+_)?(?:DYNAMO(?:DB)?|DDB)(?:_\w+)?_REGION")
+# LocalStack's one port for all services of AWS, and names of variables with its address.
+LOCALSTACK: Final = "4566"
+ALL_SERVICES: Final = re.compile(r"AWS|AMAZON|DYNAMO|DDB|LOCALSTACK", re.IGNORECASE)
+OTHER_SERVICES: Final = re.compile(r"S3|SQS|SNS|SES|KINESIS|LAMBDA|COGNITO|SECRETS|SSM|EVENT", re.IGNORECASE)
 MODULE_SERVER: Final = ("flask", "uvicorn", "gunicorn", "hypercorn", "waitress", "http.server")
 
 
@@ -71,6 +75,8 @@ def placeholder(name: str, value: str, survey: Survey) -> str | None:
     host = re.match(r"https?://([\w.-]+)(?::(\d+))?/?$", value)
     port = str(dynamodb.port()) if dynamodb and dynamodb.port() else "8000"
     if host and ("dynamo" in host[1] or (dynamodb and host[1] == dynamodb.name) or host[2] in ("8000", port)):
+        return "{dynamodb_url}"
+    if host and host[2] == LOCALSTACK and ALL_SERVICES.search(name) and not OTHER_SERVICES.search(name):
         return "{dynamodb_url}"
     if host:
         return None

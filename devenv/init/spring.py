@@ -24,6 +24,10 @@ OVERRIDES: Final = {
 }
 ACTUATOR: Final = "management.endpoints.web.base-path"
 ADDRESS: Final = re.compile(r"https?://[\w.-]+:\d+/?")
+EVERY: Final = re.compile(
+    r"(?:[\w-]+\.)*(?:aws|amazon|localstack)\.(?:service-?|local-?)?(?:endpoint|url)(?:-?(?:url|override))?"
+)
+CLIENT: Final = re.compile(r"\b(S3|Sqs|Sns|Ses|Kinesis|Lambda|SecretsManager|Ssm)(?:Async)?Client\b")
 ANY_URL: Final = "jdbc:postgresql://localhost/postgres"
 
 
@@ -80,10 +84,7 @@ def variables_in(settings: Mapping[str, str]) -> tuple[dict[str, str], str | Non
     for value in settings.values():
         for name, default in PLACE.findall(value):
             found[name] = found.get(name) or default
-    for key, value in settings.items():
-        # Spring Boot takes every setting from the environment: `aws.dynamo-db.endpoint` as AWS_DYNAMODB_ENDPOINT.
-        if "dynamo" in key.lower() and ADDRESS.fullmatch(value):
-            found[key.replace("-", "").replace(".", "_").upper()] = value
+    found |= {variable_of(key): value for key, value in addresses(settings).items()}
     url = settings.get(URL)
     if url is not None:
         if (whole := PLACE.fullmatch(url)) and not whole[2]:
@@ -92,6 +93,18 @@ def variables_in(settings: Mapping[str, str]) -> tuple[dict[str, str], str | Non
             found |= {name: settings[key] for key, name in OVERRIDES.items() if "$" not in settings.get(key, "$")}
         url = PLACE.sub(lambda match: match[2] or "", url)
     return found, url
+
+
+def addresses(settings: Mapping[str, str]) -> dict[str, str]:
+    """The settings with a fixed address of DynamoDB, else the one of all services of AWS."""
+    fixed = {key: value for key, value in settings.items() if ADDRESS.fullmatch(value)}
+    own = {key: value for key, value in fixed.items() if "dynamo" in key.lower()}
+    return own or {key: value for key, value in fixed.items() if EVERY.fullmatch(key)}
+
+
+def variable_of(key: str) -> str:
+    """The variable that Spring Boot takes a setting from: `aws.dynamo-db.endpoint` from AWS_DYNAMODB_ENDPOINT."""
+    return key.replace("-", "").replace(".", "_").upper()
 
 
 def settings_in(file: str, text: str) -> Iterator[tuple[str, str]]:
@@ -118,3 +131,19 @@ def flat(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield from flat(value, f"{prefix}.{key}" if prefix else str(key))
     elif tree is not None and not isinstance(tree, list) and prefix:
         yield prefix, show(tree)
+
+
+def shared_address(texts: Mapping[str, str]) -> list[str]:
+    """The sentence about one address in the settings for DynamoDB and services of AWS that devenv does not serve."""
+    used = dict.fromkeys(
+        found[1] for file, text in texts.items() if file.endswith((".java", ".kt")) for found in CLIENT.finditer(text)
+    )
+    for file in sorted(texts):
+        if used and SETTINGS.fullmatch(posixpath.basename(file)) and "/test/" not in f"/{file}":
+            for key in addresses(dict(settings_in(file, texts[file]))):
+                if "dynamo" not in key.lower():
+                    return [
+                        f"{file}: {key} is the address of {', '.join(used)}, too: [env] {variable_of(key)} leads them"
+                        " to DynamoDB Local, which serves DynamoDB alone"
+                    ]
+    return []

@@ -14,6 +14,7 @@ from devenv.init import golang_code, javascript_code, php_code, ruby, text_code,
 from devenv.init.class_constants import with_class_constants
 from devenv.init.class_tables import class_tables
 from devenv.init.code import Code, read_code
+from devenv.init.code_names import CodeNames
 from devenv.init.combined import mounted, with_answers, with_results
 from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, read_dotenv
 from devenv.init.copied_rows import copied_rows, csv_tables, loaded_files
@@ -23,6 +24,7 @@ from devenv.init.dict_functions import dict_functions
 from devenv.init.django_code import django_routes, django_tables, settings_module, with_django_settings
 from devenv.init.documents import ServedModule, read_documents, served_module
 from devenv.init.dotnet import DotnetProject, find_dotnet, read_dotnet
+from devenv.init.entity_framework import framework_tables
 from devenv.init.extensions import lacking_extensions
 from devenv.init.frameworks import application_in
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
@@ -33,6 +35,7 @@ from devenv.init.java_code import read_beans, read_java, unasked_routes
 from devenv.init.javascript_rows import prisma_tables
 from devenv.init.javascript_seeds import seeded_rows
 from devenv.init.javascript_variables import prisma_code
+from devenv.init.jpa import jpa_tables, made_by_hibernate
 from devenv.init.json_settings import with_json_settings
 from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, scripts_jwt, token_use
 from devenv.init.liquibase import is_changelog, of_liquibase
@@ -45,13 +48,14 @@ from devenv.init.ports import FoundPort, read_ports
 from devenv.init.program_tables import read_program_tables
 from devenv.init.query_helpers import with_queries
 from devenv.init.real_values import SeedValues, find_values
+from devenv.init.request_tables import request_tables
 from devenv.init.ruby_code import read_rails_routes, read_ruby_code
 from devenv.init.script_configs import SEQUELIZE
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
 from devenv.init.settings_class import with_variables
 from devenv.init.shell_items import with_shell_items
 from devenv.init.source import PYTHON_BYTES, assignments, parse_python, read_variable, text_functions
-from devenv.init.spring import SpringProject, find_spring
+from devenv.init.spring import SpringProject, find_spring, shared_address
 from devenv.init.sql_choice import STRUCTURE, choose_sql, up_tables
 from devenv.init.sql_code import LANGUAGES as LANGUAGES_WITH_SQL
 from devenv.init.sql_code import find_seed, read_sql_texts, unmade_tables, unread_loaders
@@ -196,8 +200,10 @@ def survey(root: Path) -> Survey:
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
     trees = with_queries(with_django_settings(with_class_constants(with_variables(with_read_variables(read)))))
     tables, notes = read_tables(texts, trees, variables)
-    declared_by = class_tables(texts, variables)
-    for made_by in declared_by.tables:
+    spelt = CodeNames(texts, variables)
+    declared_by = class_tables(texts, variables, spelt)
+    requested, unclear = request_tables(texts, spelt)
+    for made_by in (*requested, *declared_by.tables):
         tables.setdefault(made_by.table, made_by)
     scripts = with_json_settings({name: text for name, text in texts.items() if is_script(name)}, texts)
     scripts = with_script_variables(with_schemas(scripts))
@@ -224,7 +230,7 @@ def survey(root: Path) -> Survey:
     def coded(name: str, tree: ast.Module) -> Code:
         return read_code(name, tree, variables, keys, constants, made_texts, fields, dicts, classes)
 
-    java = [*read_java(texts, settled, notes, spring.base if spring else "", declared_by.classes)]
+    java = [*read_java(texts, settled, notes, spring.base if spring else "", declared_by.classes, spelt)]
     routes = django_routes(trees)
     python = [coded(name, tree) for name, tree in trees.items()]
     python = [replace(each, routes=(*each.routes, *routes.get(each.file, ()))) for each in python]
@@ -250,6 +256,7 @@ def survey(root: Path) -> Survey:
         own = {n: tree for n in (*migrations.files, *trees) if (tree := trees.get(n) or parse_python(texts[n]))}
         rows += [table for name, tree in own.items() for table in django_tables(name, tree)]
     rows += [table for read in made.values() for table in read.rows]
+    rows += [*jpa_tables(texts), *framework_tables(texts)]
     rows += [
         t.declared for n, text in texts.items() if n.endswith(".prisma") for _, t in prisma_tables(text) if t.declared
     ]
@@ -267,6 +274,7 @@ def survey(root: Path) -> Survey:
     notes += too_long(texts)
     models = {name for name, each in made.items() if each.models}
     defining = {*models, *(table.file for table in settled), *read_beans(texts, settled), *declared_by.code}
+    defining = {file for file in {*defining, *(each.file for each in requested)} if file not in unclear}
     rest = {n: text for n, text in texts.items() if n not in defining}
     written = (
         *(item for tree in trees.values() for item in python_items(tree, owned, constants, made_texts, dicts)),
@@ -331,6 +339,8 @@ def survey(root: Path) -> Survey:
             *lost,
             *unread,
             *unasked_routes(java),
+            *made_by_hibernate(texts),
+            *(shared_address(texts) if spring else ()),
             *other_migrations(names, texts, migrations),
             *(
                 f"{table.file}:{table.line}: {', '.join(table.dropped)} of table {table.table}: left out"
