@@ -1,8 +1,9 @@
-"""Regular expressions that are compiled on first use: a short command imports many and uses few."""
+"""Regular expressions and modules that are compiled or imported on first use: a short command uses few of them."""
 
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from typing import Any, cast
 
 
@@ -26,3 +27,20 @@ def late(text: str, flags: int = 0) -> re.Pattern[str]:
     It has the methods of a pattern, and `re.sub(pattern, …)` does not take it.
     """
     return cast("re.Pattern[str]", LatePattern(text, flags))
+
+
+class LateModule:
+    """Stands for a package, or for one of its modules that it imports itself.
+
+    The package comes first: two threads that each import a part of it could wait for each other.
+    """
+
+    def __init__(self, package: str, part: str = "") -> None:
+        self._package = package
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        package = import_module(self._package)
+        value = getattr(getattr(package, self._part) if self._part else package, name)
+        setattr(self, name, value)
+        return value

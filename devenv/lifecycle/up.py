@@ -22,6 +22,7 @@ from devenv.lifecycle.start import Clock, ServiceStarter
 from devenv.lifecycle.status import look_closely
 from devenv.lifecycle.steps import read_inputs, step_states
 from devenv.stack import Stack
+from devenv.stores.postgres import driver
 
 if TYPE_CHECKING:
     from devenv.engines.base import Engine
@@ -46,8 +47,8 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
     plan += plan_services(seen, wanted, changed, renewed)
     if options.dry_run:
         return dry_run(stack, options, plan, wanted, watch)
-    # Refused files leave nothing behind. Where there is data already they are read, and drivers imported, while the
-    # stores boot, which are stopped again then.
+    # Refused files leave nothing behind. Where there is data already they are read while the stores boot, which are
+    # stopped again then. Postgres's driver is imported while they boot in any case.
     kept = engine.files and engine.has_data()
     inputs = {} if kept else read_inputs(stack, whole=True, say=watch.say)
     tell_pending(seen, watch)
@@ -66,11 +67,13 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
         if kept:
             with services.booting(stores):
                 inputs = read_inputs(stack, whole=True, say=watch.say)
+                driver.load()
         for name in gone:
             watch.say(f"{name}: stopped, because devenv.toml no longer has this service")
             engine.stop(name)
         if not kept:
             services.start_stores(stores)
+            driver.load()
         own.begin()
         if steps := steps_of(wanted):
             plan += loader.load(inputs, steps)

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from psycopg import sql
-
 from devenv.links.judge import LinkJudgement
 from devenv.links.recreated import Probe, find_recreated, with_recreated
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.client import Connection, name
+from devenv.stores.postgres.driver import sql
 
 
 def look_up(connection: Connection, judgement: LinkJudgement, probes: Iterable[Probe]) -> LinkJudgement:

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from typing import Any, Final
 from zlib import crc32
 
-from psycopg import sql
-
 from devenv.core.errors import StoreError
 from devenv.core.late import late
 from devenv.core.model import PostgresTarget
@@ -20,6 +18,7 @@ from devenv.links.values import canonical, instant, number_text
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog
 from devenv.stores.postgres.client import Connection, name
+from devenv.stores.postgres.driver import sql
 from devenv.stores.postgres.reader import reading
 from devenv.verify.candidate_filter import BOOLEAN, NUMBER, PLAIN, TIME, copies_digest, link_channel, pairs_of
 from devenv.verify.run import ROWS, Run

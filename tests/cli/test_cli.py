@@ -365,6 +365,20 @@ def test_env_needs_no_client_of_a_store(folder: Path) -> None:
     assert ran.stdout.splitlines()[-1] == "True []", ran.stdout + ran.stderr
 
 
+@pytest.mark.parametrize("words", [["status"], ["up", "--dry-run"]])
+def test_steps_of_stopped_stores_need_no_driver_of_postgres(words: list[str], folder: Path) -> None:
+    code = (
+        "import sys; from devenv.cli.app import main\n"
+        f"try: main({words})\n"
+        "except SystemExit: pass\n"
+        "print('devenv.steps.registry' in sys.modules, 'psycopg' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=ProjectDir(folder).environment()
+    )
+    assert ran.stdout.splitlines()[-1] == "True False", ran.stdout + ran.stderr
+
+
 def test_the_list_of_commands_has_all_of_them_with_their_words(folder: Path) -> None:
     ran = subprocess.run([sys.executable, "-m", "devenv", "--help"], capture_output=True, text=True, cwd=folder)
     shown = " ".join(ran.stdout.split())

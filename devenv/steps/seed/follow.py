@@ -13,7 +13,6 @@ from itertools import chain
 from typing import Any, Final
 
 import msgspec
-from psycopg import sql
 
 from devenv.core.errors import DevenvError, StoreError
 from devenv.core.model import DynamoTarget
@@ -26,6 +25,7 @@ from devenv.steps.step import describe
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.client import Connection, name, one
+from devenv.stores.postgres.driver import sql
 
 TRIES: Final = 5
 INVALID: Final = "ValidationException"

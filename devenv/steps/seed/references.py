@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from psycopg import sql
-
 from devenv.core.late import late
 from devenv.stores.postgres.client import Connection, execute, name
+from devenv.stores.postgres.driver import sql
 
 NAME: Final = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 VALUE: Final = r"(?:'(?:[^']|'')*'|[^\]'\s][^\]]*)"

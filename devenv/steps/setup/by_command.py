@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from psycopg import sql
-
 from devenv.config.environment import connection_environment
 from devenv.core.errors import DevenvError
 from devenv.core.model import Targets
@@ -23,6 +21,7 @@ from devenv.steps.step import Inputs, StepContext, StepOutcome
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog, read_catalog
 from devenv.stores.postgres.client import Connection, name, one
+from devenv.stores.postgres.driver import sql
 
 
 def bring(ctx: StepContext, admin: Connection, inputs: Inputs, fresh: bool, left_out: list[LeftOut]) -> StepOutcome:

@@ -10,11 +10,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from psycopg import sql
-
 from devenv.steps.setup.rows import Row, TableId, Values, owned, read_rows, referenced, select_columns
 from devenv.stores.postgres.catalog import Catalog, Table
 from devenv.stores.postgres.client import Connection, execute, name, one
+from devenv.stores.postgres.driver import sql
 
 Key = tuple[str | None, ...]
 SHOWN = 60

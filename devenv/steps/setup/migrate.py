@@ -6,16 +6,16 @@ database has). Only what the files once declared is ever taken away; what somebo
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
-from psycopg import sql
 
 from devenv.stores.postgres.catalog import Catalog, Column, Constraint, Table
 from devenv.stores.postgres.client import name
+from devenv.stores.postgres.driver import sql
 
 BEFORE_TABLES: Final = ("schema", "extension", "enum", "sequence", "function")
-Ddl = sql.SQL | sql.Composed
+Ddl: TypeAlias = "sql.SQL | sql.Composed"
 AFTER_TABLES: Final = ("owner", "view", "trigger")
 
 

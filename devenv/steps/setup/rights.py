@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from psycopg import sql
-
 from devenv.core.errors import DevenvError
 from devenv.core.model import PostgresTarget
 from devenv.steps.step import StepContext
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.client import Connection, name
+from devenv.stores.postgres.driver import sql
 from devenv.stores.postgres.loader import LOADER, as_loader, give, owner_of
 
 TRUST: Final = "read its SQL files, then run `devenv trust` (for one call: --trust)"

@@ -12,13 +12,12 @@ from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
-from psycopg import sql
-
 from devenv.core.errors import DevenvError
 from devenv.core.plural import number_of
 from devenv.core.value import Value
 from devenv.stores.postgres.catalog import Catalog, Table
 from devenv.stores.postgres.client import Connection, name
+from devenv.stores.postgres.driver import sql
 
 Values = dict[str, str | None]
 TableId = tuple[str, str]

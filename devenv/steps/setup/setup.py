@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Final
 
 import msgspec
-from psycopg import sql
 
 from devenv.core.errors import DevenvError, Exit, StoreError
 from devenv.core.model import PostgresTarget, StepState
@@ -34,6 +33,7 @@ from devenv.steps.step import Handles, Inputs, StepContext, StepOutcome
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog, read_catalog
 from devenv.stores.postgres.client import Connection, PostgresError, name, one
+from devenv.stores.postgres.driver import sql
 from devenv.stores.postgres.loader import as_writer
 from devenv.stores.postgres.reader import make_reader, reading
 

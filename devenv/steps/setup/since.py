@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from psycopg import sql
-
 from devenv.steps.setup.merge import row_json, title
 from devenv.steps.setup.rows import Values
 from devenv.steps.since import Since
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog, Table
 from devenv.stores.postgres.client import Connection, name
+from devenv.stores.postgres.driver import sql
 
 COUNT: Final = "SELECT count(*) FROM devenv.seeded"
 # A row whose parent was deleted too comes back behind it: so many rounds.

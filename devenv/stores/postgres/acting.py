@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
-
-import psycopg
+from typing import TYPE_CHECKING, Any, Final
 
 from devenv.core.late import late
 from devenv.core.value import Value
+
+if TYPE_CHECKING:
+    import psycopg
 
 # Of Postgres's own functions, those that may give another value each time and do nothing else.
 COMPUTING: Final = [

@@ -10,19 +10,18 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any
-
-import psycopg
-from psycopg import sql
-from psycopg.rows import TupleRow
-from psycopg.types.string import TextLoader
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from devenv.core.deadline import deadline
 from devenv.core.errors import Exit, StoreError, UsageError
 from devenv.core.model import PostgresTarget
 from devenv.core.value import Value
+from devenv.stores.postgres.driver import psycopg, sql
 
-Connection = psycopg.Connection[TupleRow]
+if TYPE_CHECKING:
+    from psycopg.rows import TupleRow
+
+Connection: TypeAlias = "psycopg.Connection[TupleRow]"
 
 # Values are read and compared as text, so the text form must not depend on how a server or a database is set up.
 SESSION = {
@@ -280,7 +279,7 @@ def rows_of(
     `as_text`: times come as Postgres writes them, also those that Python cannot hold.
     """
     for each in TIMES if as_text else ():
-        cursor.adapters.register_loader(each, TextLoader)
+        cursor.adapters.register_loader(each, psycopg.types.string.TextLoader)
     # As bytes: its text is whoever's, and not a literal of ours.
     cursor.execute(statement.encode(), values, prepare=True)
     columns = [column.name for column in cursor.description or ()]

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from psycopg import sql
-
 from devenv.core.model import PostgresTarget
 from devenv.stores.postgres.client import Connection, connect, name, one
+from devenv.stores.postgres.driver import sql
 from devenv.stores.postgres.reader import as_role, keep_role
 
 LOADER: Final = "devenv_loader"

@@ -23,10 +23,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-import psycopg
-from psycopg import sql
-from psycopg.errors import error_from_result
-
 from devenv.core.late import late
 from devenv.core.model import PostgresTarget
 from devenv.stores.postgres import acting
@@ -41,6 +37,7 @@ from devenv.stores.postgres.client import (
     rows_of,
     translated,
 )
+from devenv.stores.postgres.driver import psycopg, sql
 
 READER: Final = "devenv_reader"
 READ_ONLY: Final = "25006"
@@ -194,7 +191,7 @@ class Asking:
         finally:
             self._connection.remove_notice_handler(hear)
         if parsed.status != psycopg.pq.ExecStatus.COMMAND_OK:
-            raise error_from_result(parsed)
+            raise psycopg.errors.error_from_result(parsed)
         if refused:
             raise PostgresError(
                 f"{first_word(statement) or 'this statement'} is not allowed in Postgres at"
