@@ -116,11 +116,13 @@ def judged(
     beside: Callable[[DoctorFacts], str] = lambda _: "",
     unread: Callable[[LinkJudgement], str] = lambda _: "",
     rows: bool = False,
+    every: bool = False,
 ) -> Callable[[DoctorFacts], Outcome]:
     """The `run` of a check that passes when no fault of these classes was found.
 
     `lacks` says what is not declared, so that nothing would be compared; `beside` is what its evidence says besides how
     many items were looked at; `unread` says what could not be looked at, so that nothing found proves nothing.
+    `every`: items of no declared kind are looked at, too.
     `rows`: it compares with the rows of links, too, and is skipped where those cannot be read: one of ROWS says why.
     """
 
@@ -134,7 +136,7 @@ def judged(
         if not found and rows and (gap := not_linked(judgement)):
             return unneeded(gap, "needs_failed")
         if not found:
-            return passed("; ".join(filter(None, (number_of(len(judgement.records), "item"), beside(facts)))))
+            return nothing_wrong(judgement, beside(facts), every)
         faults = [fault for one in found for fault in one.faults]
         stuck = blocked(facts, [fault for fault in faults if fault.safe])
         safe = sum(fault.safe for fault in faults) - len(stuck)
@@ -155,6 +157,16 @@ def judged(
         return failed(evidence, cause="; ".join(causes) or None, fix=fix, subjects=subjects)
 
     return run
+
+
+def nothing_wrong(judgement: LinkJudgement, beside: str, every: bool) -> Outcome:
+    """The outcome without a fault: of the items that were looked at, which are those of a declared kind."""
+    items = len(judgement.records)
+    strange = 0 if every else sum(record.kind is None and record.near is None for record in judgement.records)
+    if strange == items > 0:
+        return unverified(f"{number_of(items, 'item')} of no declared kind: nothing was compared")
+    left = f"{number_of(strange, 'more item')} of no declared kind not compared" if strange else ""
+    return passed("; ".join(filter(None, (number_of(items - strange, "item"), left, beside))))
 
 
 def blocked(facts: DoctorFacts, faults: Sequence[Fault]) -> list[Fault]:
