@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Action, ServiceState, StepState
 
@@ -121,3 +122,18 @@ def plan_steps(
         ran = (not carry_out(action) and action.action == "run") or ran
         plan.append(action)
     return tuple(plan)
+
+
+def plan_in_order(
+    plan: Sequence[Action], steps: Sequence[Action], needs: Mapping[str, Sequence[str]]
+) -> tuple[Action, ...]:
+    """Return the plan with the steps: services that need a store, also through others, start after them. Pure.
+
+    `plan` has each service after those it needs.
+    """
+    waiting: set[str] = set()
+    for action in plan:
+        if waiting.union(STORES).intersection(needs.get(action.target, ())):
+            waiting.add(action.target)
+    late = [action for action in plan if action.target in waiting and action.action in ("start", "restart")]
+    return (*(action for action in plan if action not in late), *steps, *late)

@@ -16,7 +16,7 @@ from devenv.lifecycle.load import StepLoader
 from devenv.lifecycle.names import check_names
 from devenv.lifecycle.old_addresses import old_addresses
 from devenv.lifecycle.own import OwnStarter
-from devenv.lifecycle.plan import UpOptions, plan_services, plan_steps
+from devenv.lifecycle.plan import UpOptions, plan_in_order, plan_services, plan_steps
 from devenv.lifecycle.recover import recover, refuse_left
 from devenv.lifecycle.start import Clock, ServiceStarter
 from devenv.lifecycle.status import look_closely
@@ -103,7 +103,7 @@ def dry_run(stack: Stack, options: UpOptions, plan: Sequence[Action], wanted: Se
     states = step_states(stack, read_inputs(stack, whole=True, say=watch.say))
     remembered = {state.name: state for state in states}
     steps = plan_steps(remembered.__getitem__, options, lambda action: False, steps_of(wanted))
-    return up_report(stack, (*plan, *steps), states, {}, dry_run=True)
+    return up_report(stack, plan_in_order(plan, steps, stack.engine.needs()), states, {}, dry_run=True)
 
 
 def take_back(engine: Engine, started: Sequence[str], tapping: bool) -> None:

@@ -9,7 +9,15 @@ import pytest
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Action, Failure, Report, ServiceState, StepState
 from devenv.lifecycle.load import unrestored
-from devenv.lifecycle.plan import ORDER, UpOptions, join_failed, join_late, plan_services, plan_steps
+from devenv.lifecycle.plan import (
+    ORDER,
+    UpOptions,
+    join_failed,
+    join_late,
+    plan_in_order,
+    plan_services,
+    plan_steps,
+)
 from devenv.render.text import up_text
 from devenv.steps.step import Inputs
 
@@ -212,3 +220,11 @@ def test_what_restore_seeds_cannot_bring_back_is_named_and_reaches_the_text() ->
     body = {"services": [], "steps": steps, "plan": [], "timings": {"total": 0.0}}
     assert up_text(Report("up", "p", 0, body), verbose=False)[1:] == [f"  seed: {told['seed']}"]
     assert unrestored({"seed": command}, ()) == {}
+
+
+def test_services_that_wait_for_the_data_start_after_the_steps() -> None:
+    needs = {"page": (), "cache": (), "worker": ("postgres", "cache"), "queue": ("worker",), "backend": ("dynamodb",)}
+    services = [Action(name, "start", "it is not running") for name in ("postgres", "page", "worker", "queue")]
+    kept = Action("backend", "keep", "running as pid 13")
+    plan = plan_in_order((*services, kept), (Action("seed", "run", "never run"),), needs)
+    assert [action.target for action in plan] == ["postgres", "page", "backend", "seed", "worker", "queue"]
