@@ -91,7 +91,7 @@ def completion(
         typer.Argument(metavar="SHELL", help="bash, zsh, fish or powershell."),
     ],
     install: Annotated[
-        bool, typer.Option("--install", help="Write it where the shell loads it at its next start.")
+        bool, typer.Option("--install", help="Write the script where the shell loads it at its next start.")
     ] = False,
 ) -> None:
     """Print the completion script of a shell: eval "$(devenv completion bash)"; --install makes it permanent."""

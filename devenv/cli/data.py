@@ -57,7 +57,7 @@ def reset(
     yes: Yes = False,
     timings: Annotated[bool, typer.Option("--timings", help="Print how long each part took.")] = False,
 ) -> None:
-    """Restore freshly seeded data from the baseline that the first `up` kept, or else run all three steps."""
+    """Restore the data that the first `up` loaded; if its files changed or a step is a command, run all three steps."""
     from_scratch(["setup", "schema-load", "seed"], "reset", yes, timings)
 
 
@@ -210,11 +210,11 @@ def partiql(
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Show at most N items.")] = 100,
     scan: Annotated[bool, typer.Option("--scan", help="Allow reading a whole table.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the DynamoDB operation that it becomes; do not run it.")
+        bool, typer.Option("--dry-run", help="Print the DynamoDB operation; do not run the statement.")
     ] = False,
     form: Form = "table",
 ) -> None:
-    """Run a PartiQL statement, and show which operation it becomes. Read-only unless --write; no Scan unless --scan."""
+    """Run a PartiQL statement and show its DynamoDB operation. Changes need --write, a Scan needs --scan."""
     from devenv.query import queries
 
     show_rows(queries.run_partiql(stack(), statement, write, limit, scan, dry_run), form)

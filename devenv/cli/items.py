@@ -59,7 +59,7 @@ def ddb_put(
     replace: Annotated[bool, typer.Option("--replace", help="Replace an item with the same key.")] = False,
     write: Write = False,
 ) -> None:
-    """Write one item; an existing one is kept unless --replace."""
+    """Write one item; --replace replaces an existing one."""
     from devenv.query.items import put_item
 
     text = sys.stdin.read() if item == "-" else item

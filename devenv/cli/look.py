@@ -39,9 +39,7 @@ def doctor(
     fix: Annotated[bool, typer.Option("--fix", help="Apply the repairs that lose no data, then check again.")] = False,
     fail_on: Annotated[
         Literal["warn", "fail"],
-        typer.Option(
-            metavar="warn|fail", help="The status that makes the exit code 1: fail, or warn (warnings count, too)."
-        ),
+        typer.Option(metavar="warn|fail", help="Exit with 1 on failures (fail), or also on warnings (warn)."),
     ] = "fail",
     bundle: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one redacted file for a bug report.")
@@ -264,7 +262,7 @@ def repair_apply(
     plan: Annotated[Path, typer.Argument(metavar="FILE", help="A plan that `verify --plan` wrote.")],
     allow_loss: Annotated[bool, typer.Option("--allow-loss", help="Also delete orphans.")] = False,
 ) -> None:
-    """Apply a repair plan, each item only if it is unchanged since the plan; then compare again."""
+    """Apply a repair plan to the items that are unchanged since then, and compare again."""
     from devenv.stack import open_locked
     from devenv.verify.repair_plan import apply_plan
 

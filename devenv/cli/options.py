@@ -97,7 +97,10 @@ def global_options(
     ] = "auto",
     debug: Annotated[bool, typer.Option("--debug", help="Print tracebacks of errors.")] = False,
     allow_remote: Annotated[
-        bool, typer.Option("--allow-remote", help="Also read stores on other machines, and the AWS account.")
+        bool,
+        typer.Option(
+            "--allow-remote", help="Read stores and call applications on other machines, and read the AWS account."
+        ),
     ] = False,
     trust: Annotated[
         bool, typer.Option("--trust", help="Let this folder run its own commands, for this call (see `devenv trust`).")

@@ -27,20 +27,20 @@ def up(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan with its reasons; change nothing.")
     ] = False,
-    force: Annotated[str | None, typer.Option(metavar="STEP", help="Run STEP and the later ones even if done.")] = None,
+    force: Annotated[str | None, typer.Option(metavar="STEP", help="Run STEP and all later steps again.")] = None,
     restore_seeds: Annotated[
         bool,
         typer.Option("--restore-seeds", help="Bring back rows and items that were deleted after they were loaded."),
     ] = False,
     first: Annotated[
         str | None,
-        typer.Option(
-            "--from", metavar="STEP", help="Skip the steps before STEP; run STEP and the later ones even if done."
-        ),
+        typer.Option("--from", metavar="STEP", help="Run STEP and all later steps again; skip the earlier steps."),
     ] = None,
     engine: EngineOption = None,
     no_backend: Annotated[bool, typer.Option("--no-backend", help="Start the stores only.")] = False,
-    strict_ports: Annotated[bool, typer.Option("--strict-ports", help="Fail when a port is taken.")] = False,
+    strict_ports: Annotated[
+        bool, typer.Option("--strict-ports", help="Fail if a port is taken; do not use the next free one.")
+    ] = False,
     timings: Annotated[bool, typer.Option("--timings", help="Print how long each part took.")] = False,
     mark: Annotated[
         bool, typer.Option("--mark", help="Engine external: allow devenv to write to these stores from now on.")
@@ -167,9 +167,7 @@ def status(engine: EngineOption = None) -> None:
 
 
 def ps(
-    forget: Annotated[
-        bool, typer.Option("--forget", help="Delete the data of projects whose folder was deleted, for good.")
-    ] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Permanently delete the data of deleted folders.")] = False,
     yes: Yes = False,
 ) -> None:
     """List all projects of this user: what runs and where, the data's size, and what is left of deleted folders."""

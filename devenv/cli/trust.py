@@ -87,7 +87,7 @@ def trust_project(
     listing: Annotated[bool, typer.Option("--list", help="List the trusted folders.")] = False,
     revoke: Annotated[bool, typer.Option("--revoke", help="Stop trusting this folder.")] = False,
 ) -> None:
-    """Allow this folder to run its own commands; --revoke ends this, --list lists all such folders."""
+    """Trust this folder to run its own commands; --list lists the trusted folders, --revoke ends the trust."""
     from devenv.config.load import load
     from devenv.config.schema import FILE
     from devenv.host import trust
