@@ -172,6 +172,6 @@ def down_all_lines(report: Report) -> list[str]:
         lines += [f"data of {each['root']} deleted (a backup is kept)"]
         lines += [f"  to restore the previous data: devenv snapshot restore {each['snapshot']} --project {root}"]
     if body["data"] == "deleted" and body["cache"]:
-        lines += ["kept: downloads and baselines, which all projects share, and npm's own cache of them"]
+        lines += ["kept: downloads and baselines, which all projects share, and copies of the downloads in npm's cache"]
         lines += [f"  to delete them: rm -r {shlex.quote(body['cache'])}"]
     return lines

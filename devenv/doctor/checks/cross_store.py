@@ -92,7 +92,7 @@ CHECKS = (
         run=run_declared,
         explain="""\
 Without [[links]] devenv cannot compare DynamoDB with Postgres: the checks of ids are skipped, and the verdict cannot
-be *healthy*, also where [entities] are declared.
+be *healthy*, even if [entities] are declared.
 
 Fix: declare what an item is, and which attribute refers to a row (devenv help configuration); this check
 names the links of which the data has examples. Where no item refers to a row: [project] cross_store = false.""",
@@ -124,7 +124,7 @@ and doctor --fix writes the current id. Expired items are not counted.""",
         needs=NEEDS,
         explain="""\
 The item's natural key (such as a handle) matches one row, its id another row or none. The user has one id in
-Postgres and another in DynamoDB: their list is empty, and others do not see their messages.
+Postgres and another in DynamoDB: the user's list is empty, and others do not see the user's messages.
 
 Common causes: ids are generated when a row is inserted. Rebuilding the Postgres database gives every user a new
 one; the items keep the old. Running the three steps in order avoids this. Fix: devenv doctor --fix writes the

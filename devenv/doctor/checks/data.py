@@ -109,8 +109,8 @@ without hyphens, with a misspelt prefix. DynamoDB compares text, so such an item
 than in its key: a query by the key finds the item under the wrong id.
 
 Common causes: a key was built by hand, or from the wrong variable; an attribute was changed and its key was not. Fix:
-devenv doctor --fix corrects another spelling of the same id; correct anything else yourself. If a placeholder means
-something else than the attribute of its name, give it another name.""",
+devenv doctor --fix corrects another spelling of the same id; correct anything else yourself. If the placeholder and the
+attribute of this name mean different things, rename the placeholder.""",
     ),
     Check(
         code="DAT003",
@@ -206,7 +206,7 @@ doctor --fix creates the missing item from the other. In the application: write 
         code="DAT009",
         name="members-only",
         group="data",
-        title="member items and entries of a group name its members only",
+        title="the member items and entries of a group refer to its members only",
         run=judged("foreign_member", lacks=no_members),
         faults=("foreign_member",),
         needs=ITEMS,
@@ -226,8 +226,8 @@ Fix: correct the id, or add the member.""",
         needs=ITEMS,
         explain="""\
 A group's member items carry time and text of the newest entry. If they are out of date, the list is in the wrong
-order and shows an old text. Up to 2 s of difference is ignored: the entry and the items are not written at the
-same instant.
+order and shows an old text. A difference of up to 2 s is ignored, because the entry and the items may be written one
+after the other.
 
 Common causes: the entry was written, and updating the member items failed. Fix: devenv doctor --fix updates them.
 In the application: write all in one transaction.""",
@@ -255,8 +255,8 @@ Fix: correct the rows and make the column UNIQUE.""",
         needs=ROWS,
         explain="""\
 A column that holds a user's id in another system (a sign-in id, an address, a key) still has the seed's
-placeholder, such as MOCK. The application looks users up by this value when they sign in, finds none, and answers
-401, 404 or 500.
+placeholder, such as MOCK. At sign-in the application looks for the user by this value, finds none, and answers 401,
+404 or 500.
 
 Fix: write the real value into the seed file and run devenv up.""",
     ),

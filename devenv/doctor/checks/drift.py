@@ -104,9 +104,9 @@ CHECKS = (
         limit_s=LOOK_S,
         explain="""\
 The application is written for the CreateTable requests that step schema-load reads. In the account each table must
-exist with the same key, indexes and projections. The account is read with --allow-remote only, with DescribeTable,
-with the credentials that the AWS CLI would use, in the regions of `[safety] regions` (else the shell's). `[safety]
-account` guards against the wrong account. Nothing is written.
+exist with the same key, indexes and projections. With --allow-remote, devenv calls DescribeTable with the credentials
+that the AWS CLI would use, in the regions of `[safety] regions` (else the shell's). `[safety] account` guards against
+the wrong account. Nothing is written.
 
 Fix: deploy the definition, or change the declaration.""",
     ),

@@ -367,8 +367,8 @@ Fix: use AWS_ENDPOINT_URL_DYNAMODB instead, and unset AWS_ENDPOINT_URL.""",
         run=run_account,
         explain="""\
 The SDK needs a region and a key even for DynamoDB Local: without them it stops with NoRegionError or
-NoCredentialsError. Real AWS keeps tables apart by region and account, and DynamoDB Local without -sharedDb by
-region and key: a table made with one key is "gone" for a program with another.
+NoCredentialsError. AWS keeps tables apart by region and account; DynamoDB Local without -sharedDb does so by region
+and key. A table that was created with one key is "gone" for a program with another key.
 
 Common causes: AWS_PROFILE or a region for other work is exported in the shell's start file.
 Fix: start programs by `devenv run -- …`; remove AWS_PROFILE from the application's environment.""",
@@ -396,7 +396,7 @@ database is not a finding.""",
         explain="""\
 The application gets a table's name from a variable ([env] in devenv.toml). If it is unset, requests fail with
 "TableName None" or a validation error. If it is misspelt, or different in one script, they fail with
-ResourceNotFoundException, or one program writes a second table that the other never reads.
+ResourceNotFoundException, or one program writes to a table that no other program reads.
 
 Fix: correct the name in devenv.toml and start the application again.""",
     ),

@@ -317,8 +317,8 @@ Fix: correct the link, or the schema.""",
         run=run_steps,
         needs=("SVC001", "SVC002", "SCH001", "SCH002", "SCH003"),
         explain="""\
-setup, schema-load and seed load the project's files, in this order. A step is stale if its files changed since its
-last run, or if its database or one of its tables was deleted or emptied; failed if its last run stopped.
+setup, schema-load and seed load the project's files, in this order. A step is *stale* if its files changed since its
+last run, or if its database or one of its tables was deleted or emptied. It is *failed* if its last run stopped.
 
 If only rows in Postgres changed, so that items must be updated, this check passes; XST002 reports those items.
 Fix: devenv up. If a seed refers to a deleted row: restore the row, or edit the seed file.""",

@@ -301,8 +301,7 @@ Fix: devenv logs backend; then devenv up.""",
         late="fail",
         explain="""\
 Each [services.NAME] must run, and its `ready` must hold: http and tcp are probed; the log is searched for the line.
-A ready command is not run, because doctor runs no code from the folder; a service without a condition only has to
-run.
+A ready command is not run, because doctor runs no code from the folder. A service without `ready` must run.
 
 Common causes: it was not started, it crashed, it listens on another port, or a service that it needs does not
 answer.
@@ -329,11 +328,11 @@ Fix: give the folder to the account that runs DynamoDB Local; free disk space.""
         run=run_in_effect,
         explain="""\
 A server keeps the port, the binaries and the image that it was started with. An edit of devenv.toml, or of the
-compose file that [docker] file names, does not change a running store, and `devenv up` does not restart it. A process
-of the project's own keeps its command, its folder and its variables; `devenv up` restarts it. If the record of a
+compose file that [docker] file names, does not change a running store, and `devenv up` does not restart the store.
+`devenv up` restarts the project's own processes if their command, folder or variables changed. If the record of a
 running store was lost and devenv.toml was written since the store started, the check is *not verified*.
 
-Fix: devenv down && devenv up (data stays); for a process of the project's own, devenv up.""",
+Fix: devenv down && devenv up (data stays); for the project's own processes, devenv up.""",
     ),
     Check(
         code="SVC005",
@@ -345,8 +344,8 @@ Fix: devenv down && devenv up (data stays); for a process of the project's own, 
         explain="""\
 A session that is "idle in transaction" keeps its locks: with an uncommitted ALTER TABLE no other session can read
 that table, the schema cannot be changed, and a database that is rebuilt by other tools cannot be dropped ("is being
-accessed by other users"). Sessions that are only open are not a finding: devenv closes them itself when it rebuilds
-the database.
+accessed by other users"). An open session without a transaction is no finding: devenv closes it when it rebuilds the
+database.
 
 Common causes: a shell or a debugger stopped between BEGIN and COMMIT; an application that never commits.
 Fix: commit or roll back there, or end the session.""",

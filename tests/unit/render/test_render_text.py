@@ -386,7 +386,7 @@ def test_what_down_all_keeps_is_named_with_the_command_that_returns_or_deletes_i
         "not running: /old: docker was not found",
         "data of /my shop deleted (a backup is kept)",
         "  to restore the previous data: devenv snapshot restore auto-1 --project '/my shop'",
-        "kept: downloads and baselines, which all projects share, and npm's own cache of them",
+        "kept: downloads and baselines, which all projects share, and copies of the downloads in npm's cache",
         "  to delete them: rm -r /home/ann/.cache/devenv",
     ]
     assert down_all_lines(
