@@ -113,7 +113,7 @@ def confirmed(what: str, commands: Sequence[str]) -> bool:
 
     lines = [what, *(f"  {command}" for command in commands)]
     typer.echo("\n".join(clean(mask_text(line)) for line in lines), err=True)
-    return confirm("Run this now? You are asked again only if the file changes.")
+    return confirm("Run this now? devenv asks again if the file changes.")
 
 
 def check_step(name: str | None) -> None:

@@ -55,7 +55,7 @@ def boundary(project: PolicySource, wish: Wish) -> Policy:
         title="the most that the application and a person can have",
         explain=(
             "With this boundary, a role can at most read and write items of these tables and"
-            " write its log. It can neither delete nor change a table, nor give itself more rights."
+            " write its log. It cannot delete or change tables, or extend its own rights."
         ),
         document=document(*statements),
         attach="aws iam create-policy --policy-name tables-boundary --policy-document file://FILE",

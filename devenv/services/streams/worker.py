@@ -275,7 +275,7 @@ class Worker:
         if depth >= self.depths.deepest:
             position.stopped = (
                 f"stopped: the function triggers itself again and again ({depth} calls in a row, each caused by what"
-                f" the last one wrote into {self.settings.table}); correct it, then: devenv restart"
+                f" the call before it wrote into {self.settings.table}); correct it, then: devenv restart"
                 f" {self.settings.name}"
             )
             self.note_error(position.stopped, None)

@@ -63,7 +63,7 @@ def find_differences(
     found = without(found, seen.dynamodb.fleeting)
     missing = beyond(subject, expected, found.missing, observed.limit) if observed.limit else found.missing
     about = frozenset([observed.service, observed.key])
-    fix = Fix(f"delete {observed.key}; the code that writes this data must delete it, too (devenv help caching)")
+    fix = Fix(f"delete {observed.key}; the code that writes this data must also delete the entry (devenv help caching)")
     if not observed.entries and missing:
         text = f"{observed.key} holds an empty list, and the stores have {count(len(expected))}"
         cause = "either nothing was there when it was stored, or a failed read was stored as an answer"

@@ -113,7 +113,7 @@ def place_of_list(finding: LayerFinding, subject: Subject, section: str, shape: 
         return replace(finding, fix=Fix(text))
     if not names and (shape or "").startswith("a map with "):
         text = (
-            f"if the map is the requested item itself, name its id field in `ids` of"
+            f"if the map is the requested item, name its id field in `ids` of"
             f" [trace.{subject.name}] ({section.replace('request', 'http')} = …), and its fields in `fields`;"
             " example: `devenv help traces`, One thing by its key"
         )
