@@ -35,6 +35,8 @@ def find_route(code: Iterable[Code], query: Query, key: Mapping[str, str], name:
     alike = [route for route in routes if key and set(route.parameters) == set(key)]
     for found in (inside, callers, alike):
         filled = [(route, path) for route in found if (path := fill_path(route, key, person)) is not None]
+        # Only JSON can be compared.
+        filled = [each for each in filled if not each[0].page] or filled
         best = [each for each in filled if name in each[0].path] or filled
         if len(best) == 1:
             return replace(best[0][0], path=best[0][1])

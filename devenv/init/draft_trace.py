@@ -57,6 +57,11 @@ def placed(attribute: str, entity: FoundEntity) -> str:
     return places[-1] if attribute.startswith("{") else template
 
 
+def json_only(route: Route | None) -> Route | None:
+    """A route, unless it answers with HTML."""
+    return None if route and route.page else route
+
+
 @dataclass(frozen=True)
 class TracedSubject:
     """One subject: its parameters with their types, for the line that traces it."""
@@ -245,7 +250,8 @@ class TraceDrafter(LibraryDrafter):
     def trace(self, pattern: FoundPattern, entity: FoundEntity, where: Mapping[str, str], route: Route | None) -> None:
         """One `[trace.*]`."""
         function = pattern.query.function
-        results = self.results(function, entity, pattern.query.operation == "GetItem")
+        found, route = route, json_only(route)
+        results = self.results(function, entity, self.is_by_hash(pattern, entity))
         own = next((each for each in self.id_names(pattern, entity, results) if each in results.values()), None)
         shown = next((field for field, attribute in results.items() if attribute == own), None)
         numbers = numbers_of(pattern, self.survey.tables)
@@ -300,7 +306,18 @@ class TraceDrafter(LibraryDrafter):
         elif function.name:
             self.sheet.note(self.not_callable(pattern))
         other = {field: answer[field] for field in fields if answer and answer.get(field, field) != field}
-        self.asked(pattern, route, shown if seen is None else None, other)
+        self.asked(pattern, (found, answer), shown if seen is None else None, other)
+
+    def incomparable(self, pattern: FoundPattern, route: Route | None, answer: Mapping[str, str] | None) -> bool:
+        """Return True for a route whose answer cannot be compared, and say why."""
+        if route and route.page:
+            why = "answers with HTML, which is not compared"
+        elif route and answer == {}:
+            why = "shows a value of each item, or only some of the items, so its answer is not compared by id"
+        else:
+            return False
+        self.sheet.comment(f"{route.path} ({route.file}:{route.line}) {why}: no [trace.{pattern.name}.request].")
+        return True
 
     def id_names(
         self, pattern: FoundPattern, entity: FoundEntity, results: Mapping[str, str]
@@ -318,13 +335,30 @@ class TraceDrafter(LibraryDrafter):
         # All items of one answer have the same value of what they are asked by.
         parts = [name for name in (*self.sort_keys(entity, pattern.query.index), *sort_keys) if name not in pattern.key]
         # One item by its key may have nothing else.
-        single = pattern.query.operation == "GetItem"
-        whole = [text for text in entity.match.values() if PLACE.search(text) and single]
-        whole += [*pattern.key][::-1] if single and not entity.match else []
-        return (*renamed, own_id(entity), *ids, *listed, *parts, *templates, *places, *whole)
+        whole = [text for text in entity.match.values() if PLACE.search(text) and self.is_by_hash(pattern, entity)]
+        whole += [*pattern.key][::-1] if pattern.query.operation == "GetItem" and not entity.match else []
+        # An index may have the same sort key twice.
+        first, last = (whole, []) if pattern.query.index else ([], whole)
+        return (*renamed, own_id(entity), *ids, *listed, *first, *parts, *templates, *places, *last)
 
-    def asked(self, pattern: FoundPattern, route: Route | None, lacking: str | None, other: Mapping[str, str]) -> None:
+    def is_by_hash(self, pattern: FoundPattern, entity: FoundEntity) -> bool:
+        """Return True where the hash key tells items apart: one item by its key, or items of an index with one each."""
+        constant = bool(entity.match) and not any(
+            PLACE.search(entity.match.get(n, "{n}")) for n in self.sort_keys(entity)
+        )
+        return pattern.query.operation == "GetItem" or (pattern.query.index is not None and constant)
+
+    def asked(
+        self,
+        pattern: FoundPattern,
+        given: tuple[Route | None, Mapping[str, str] | None],
+        lacking: str | None,
+        other: Mapping[str, str],
+    ) -> None:
         """`[trace.*.request]`, or a note: `lacking` is the item's id, if the route's answer does not have it."""
+        route, answer = given
+        if self.incomparable(pattern, route, answer):
+            return
         if route and lacking:
             self.sheet.note(
                 f"{route.file}:{route.line} picks the fields of its answer, and none is {lacking}, the item's id. If"
@@ -395,15 +429,15 @@ class TraceDrafter(LibraryDrafter):
         name = self.token_lookup.header if self.token_lookup else None
         return {name: "{token}"} if name else {"Authorization": "Bearer {token}"}
 
-    def results(self, function: Function, entity: FoundEntity, single: bool = False) -> Mapping[str, str]:
+    def results(self, function: Function, entity: FoundEntity, by_hash: bool = False) -> Mapping[str, str]:
         """Field -> attribute of what a function gives back; the items themselves have their own names."""
         if not function.whole and function.name:
             return {field: placed(attribute, entity) for field, attribute in function.results.items()}
         hidden = places_of(entity) - (entity.stored if len(entity.match) > 1 else frozenset())
         named = {name: name for name in entity.attributes if name not in hidden}
         # A sort key that is part of the whole item; its template is the item's id, if there is no other.
-        keys = self.sort_keys(entity) if not single else [n for n, text in entity.match.items() if PLACE.search(text)]
-        return function.results or named | {name: entity.match[name] for name in keys if name in entity.match}
+        keys = self.sort_keys(entity) if not by_hash else [n for n, text in entity.match.items() if PLACE.search(text)]
+        return function.results or named | {n: text for n in keys if PLACE.search(text := entity.match.get(n, ""))}
 
     def sort_keys(self, entity: FoundEntity, index: str | None = None) -> tuple[str, ...]:
         """The sort key of an entity's table, which no two items of one key share; or that of an index."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from devenv.init.code import Function
 from devenv.init.javascript import JsFunction, JsParser, JsScript, skip_generic, unquoted
-from devenv.init.javascript_answers import REFUSES, read_answer
+from devenv.init.javascript_answers import REFUSES, is_page, read_answer
 from devenv.init.javascript_values import required
 from devenv.init.routes import Route
 
@@ -74,7 +74,8 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
             answer = read_answer(text)
             route = make_route(file, lines, path, calls, asked)
             guarded = REFUSES.search(text) is not None
-            yield replace(route, wraps=answer[0], answers=answer[1], owner=script.word(at - 2), guarded=guarded)
+            route = replace(route, wraps=answer[0], answers=answer[1], owner=script.word(at - 2), guarded=guarded)
+            yield replace(route, page=is_page(text))
 
 
 def chained_path(script: JsScript, closing: int) -> str:

@@ -15,6 +15,12 @@ from devenv.init.source import DEPTH, assignments, read_variable
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 ROUTE_PLACE: Final = late(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 
+# Calls that make HTML, and those that make JSON.
+PAGES: Final = frozenset(
+    ("HTMLResponse", "TemplateResponse", "render_template", "render_template_string", "render", "render_to_response")
+)
+JSON: Final = frozenset(("jsonify", "JSONResponse", "JsonResponse", "ORJSONResponse"))
+
 SCALARS: Final = frozenset(("int", "str", "float", "bool", "len", "Decimal"))
 
 
@@ -26,6 +32,7 @@ class Route(Value, frozen=True):
     `answers`: function -> field of the route's answer -> field of the function's, where the route picks them.
     `shows`: function -> how the route shows the objects that it gives.
     `indirect`: its function looks up by the parameters what it asks a query by.
+    `page`: it answers with HTML.
     `uses`: the names of its decorators and dependencies. `guarded`: by these, it is for people who are signed in.
     """
 
@@ -43,6 +50,7 @@ class Route(Value, frozen=True):
     shows: Mapping[str, ast.expr] = {}
     uses: frozenset[str] = frozenset()
     indirect: bool = False
+    page: bool = False
 
 
 class RouterMount(Value, frozen=True):
@@ -103,7 +111,18 @@ def route_of(
         shows=dict(shown_calls(inner)),
         guarded=any(is_guard(name, {}) for name in uses),
         uses=uses,
+        page=is_page([*inner, *node.decorator_list]),
     )
+
+
+def is_page(nodes: Iterable[ast.AST]) -> bool:
+    """Return True for `response_class=HTMLResponse`, and for what renders a template and makes no JSON."""
+    made: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.keyword) and node.arg == "response_class":
+            return "HTML" in ast.unparse(node.value)
+        made |= {called_name(node)} if isinstance(node, ast.Call) else set()
+    return bool(made & PAGES) and not made & JSON
 
 
 def wrapped(nodes: Iterable[ast.AST]) -> dict[str, str]:
