@@ -13,6 +13,7 @@ from typing import Any, Final
 from devenv.init.entity_framework import framework_command, migration_files, unrun
 from devenv.init.liquibase import changelogs, next_step, of_liquibase
 from devenv.init.manifests import PackageFile
+from devenv.init.own_migrations import own_migrations
 from devenv.init.script_configs import script_migrations, told_files
 from devenv.init.step_commands import StepCommand, chained, migration_command
 from devenv.steps.setup.migrations import TOOLS
@@ -70,14 +71,18 @@ class FoundMigrations:
 
 
 def find_migrations(
-    names: Iterable[str], texts: Mapping[str, str], manifests: Sequence[PackageFile] = ()
+    names: Iterable[str],
+    texts: Mapping[str, str],
+    manifests: Sequence[PackageFile] = (),
+    documents: Mapping[str, str] | None = None,
 ) -> FoundMigrations | None:
     """The one set of migrations that a folder has: of programs before plain SQL, the uppermost one."""
     names = sorted(names, key=lambda name: (name.count("/"), name))
     for finder in (find_alembic, find_django, find_knex, find_drizzle, find_plain):
         if found := finder(names, texts):
             return found
-    return find_other(names, texts, manifests) or find_framework(names, texts)
+    found = find_other(names, texts, manifests) or find_framework(names, texts)
+    return found or find_own(names, texts, manifests, documents or {})
 
 
 def find_framework(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
@@ -88,6 +93,19 @@ def find_framework(names: list[str], texts: Mapping[str, str]) -> FoundMigration
     files = migration_files(texts)
     setting = {"command": command.command, "folder": str(PurePosixPath(files[0]).parent)}
     return FoundMigrations("Entity Framework", setting, tuple(files), command.evidence, True, command)
+
+
+def find_own(
+    names: list[str], texts: Mapping[str, str], manifests: Sequence[PackageFile], documents: Mapping[str, str]
+) -> FoundMigrations | None:
+    """Those that a program of the project runs: it keeps a list of its own of what it ran."""
+    found = own_migrations(names, texts, manifests, documents.get("Makefile", ""))
+    if found is None:
+        return None
+    program, folder, command = found
+    files = tuple(n for n in names if n.endswith(".sql") and str(PurePosixPath(n).parent) == folder)
+    setting = {"command": command.command, "folder": folder}
+    return FoundMigrations(program, setting, files, command.evidence, True, command)
 
 
 def journals(texts: Mapping[str, str]) -> dict[str, tuple[str, list[str]]]:

@@ -248,7 +248,7 @@ def survey(root: Path) -> Survey:
         *(prisma_code(name, text) for name, text in texts.items() if name.endswith(".prisma")),
     )
     manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
-    migrations = find_migrations(names, texts, manifests)
+    migrations = find_migrations(names, texts, manifests, documents)
     sql, reasons = choose_sql(texts, migrations)
     programs = [*(parse_python(texts[n]) for n in (migrations.files if migrations else ()) if n.endswith(".py"))]
     rows = [table for tree in [*programs, *trees.values()] if tree for table in read_program_tables(tree)]
