@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from devenv.config.masking import split_address
@@ -19,7 +19,9 @@ NAMED: Final = re.compile(
     r"(?:\b(?:dbname|database)|['\"]NAME)['\"]?\s*[:=]\s*"
     r"(?:[\w.]{1,40}\(\s*['\"]\w{1,60}['\"]\s*,\s*|process\.env\.\w{1,60}\s*(?:\|\||\?\?)\s*)?['\"]([A-Za-z_]\w{0,62})['\"]"
 )
-POSTGRES: Final = re.compile(r"postgres|\bpg\b|psycopg|asyncpg", re.IGNORECASE)
+POSTGRES: Final = re.compile(r"postgres|\bpg\b|psycopg|asyncpg|\b5432\b", re.IGNORECASE)
+# "CREATE DATABASE ${name}" of a program.
+BY_NAME: Final = re.compile(r"CREATE\s+DATABASE\s+\"?(?:\$\{|\{)(\w{1,40})\}", re.IGNORECASE)
 NONE: Final = ("postgres", "template1")
 
 
@@ -30,9 +32,16 @@ def find_databases(texts: Iterable[str]) -> tuple[str, ...]:
     """
     texts = list(texts)
     found = Counter(name for text in texts for each in DATABASE.finditer(text) if (name := database_in(each)))
+    found += Counter(name for text in texts for name in named_databases(text))
     settled = Counter(each[1] for text in texts if POSTGRES.search(text) for each in NAMED.finditer(text))
     counted = found if any(name not in NONE for name in found) else settled
     return tuple(name for name, _ in counted.most_common() if name not in NONE)
+
+
+def named_databases(text: str) -> Iterator[str]:
+    """The names that a program gives CREATE DATABASE by a constant of its own."""
+    for name in BY_NAME.findall(text):
+        yield from re.findall(rf"\b{name}\s*=\s*['\"]([a-z_]\w{{0,62}})['\"]", text)[:1]
 
 
 def database_in(found: re.Match[str]) -> str | None:

@@ -117,7 +117,9 @@ class Drafter(StepDrafter):
             count = number_of(len(survey.migrations.files), "migration")
             yield f"{survey.migrations.evidence}: {count} of {survey.migrations.tool}"
         yield from (f"{f.name}: {show_sql(f.tables, f.fills)}" for f in survey.sql)
-        yield from (f"{table.file}:{table.line}: the definition of table {table.table}" for table in survey.tables)
+        for table in survey.tables:
+            what = "the key of table" if table.derived else "the definition of table"
+            yield f"{table.file}:{table.line}: {what} {table.table}"
         yield from (f"{name}: items" for name in survey.seeds.files if name != MADE)
         yield from (f"{name}: items, for {MADE}" for name in survey.seeds.scripts)
         if self.seed:
@@ -154,7 +156,8 @@ class Drafter(StepDrafter):
         """`[postgres]` and `[dynamodb]`."""
         postgres = self.postgres()
         database, user = database_of(self.survey)
-        if database or self.columns or postgres or self.survey.migrations or self.survey.sql:
+        driven = any("Postgres" in each.stores for each in self.survey.manifests)
+        if database or self.columns or postgres or self.survey.migrations or self.survey.sql or driven:
             self.sheet.above("The server that devenv starts: its database, and the port on 127.0.0.1.")
             self.sheet.section("postgres")
             self.sheet.key("database", database or "postgres", "" if database else "no file names one")

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from devenv.init.entities import ID_NAMES, FoundEntity, find_entities, key_of, own_id, places_of, snake, typed_by_links
+from devenv.init.code import Code
+from devenv.init.entities import (
+    ID_NAMES,
+    PLACE,
+    FoundEntity,
+    find_entities,
+    key_of,
+    own_id,
+    places_of,
+    snake,
+    typed_by_links,
+)
 from devenv.init.jwt_code import Claim, JwtUse
 from devenv.init.person_links import KnownRows, person_links
 from devenv.init.propose import (
     HANDLES,
+    KEY_WORD,
     brought_by,
     find_group,
     find_links,
@@ -32,6 +44,17 @@ from devenv.links.values import is_placeholder
 HMAC: Final = ("HS256", "HS384", "HS512")
 
 
+def worded_values(code: Iterable[Code]) -> set[str]:
+    """The attributes that code gives a text such as `list-{status}`: no id of a row, whatever they are called."""
+    texts = [item for c in code for query in c.queries for item in query.key.items()]
+    texts += [(n, a.template or "") for c in code for s in c.shapes for n, a in s.attributes.items()]
+    return {
+        name
+        for name, text in texts
+        if PLACE.search(text) and re.search("[A-Za-z]", PLACE.sub("", text)) and not KEY_WORD.match(text)
+    }
+
+
 class DataDrafter:
     """Writes the sections that describe what is stored, and how the application reads it."""
 
@@ -49,6 +72,8 @@ class DataDrafter:
         rows = KnownRows(self.columns, survey.values.columns, survey.values.mentioned)
         self.links = find_links(kinds, self.columns, items, survey.values.columns)
         self.links += person_links(kinds, rows, self.links, items)
+        worded = worded_values(survey.code)
+        self.links = tuple(link for link in self.links if link.source.rpartition(".")[2] not in worded)
         ids = {link.source: str(c.type) for link in self.links if link.sure and (c := link.target.column(link.column))}
         self.entities = typed_by_links(self.entities, ids)
         # An id that only a script's items hold makes nobody a person who asks.

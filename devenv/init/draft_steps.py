@@ -53,6 +53,12 @@ class StepDrafter(TraceDrafter):
             name = f"seeds/dynamodb/tables/{LABEL.sub('-', table.table)}.json"
             self.files[name] = table.request
             names.append(name)
+            if table.derived:
+                self.sheet.note(
+                    f"No file defines table {table.table}: its key in {name} is the one that {table.derived} uses."
+                    " Correct it if it has another one, or more indexes."
+                )
+                continue
             self.sheet.above(
                 f"Table {table.table} is defined in {table.file}:{table.line}; this is its request in JSON."
                 + (f" Its name is filled in from {table.named_by}." if table.named_by else "")

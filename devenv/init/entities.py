@@ -18,7 +18,9 @@ UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 PLACE: Final = re.compile(r"\{(\w+)\}")
 VERBS: Final = re.compile(r"^(list|get|query|fetch|find|read|load|create|put|add|insert|new|save|make|write|send)_")
 # Names of functions that say nothing of what they write.
-HANDLERS: Final = re.compile(r"^(?:(?:lambda_)?handler|main|run|execute|index)$")
+HANDLERS: Final = re.compile(
+    r"^(?:(?:lambda_)?handler|main|run|execute|index|write|put|save|create|add|insert|store|update|send|log|record)$"
+)
 ID_NAMES: Final = ("uuid", "id", "guid")
 LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 # The attributes by which people tell kinds apart, and words of a sort key that only say "the thing itself".

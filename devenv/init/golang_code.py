@@ -12,7 +12,7 @@ from typing import Final
 
 from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape
 from devenv.init.dict_functions import script_dicts
-from devenv.init.golang import GoField, GoParser, declared, last_name, parse_go, unquoted
+from devenv.init.golang import GoField, GoParser, declared, fields_of, last_name, parse_go, unquoted
 from devenv.init.golang_conditions import GUREGU, guregu_requests, guregu_tables, with_condition
 from devenv.init.golang_helpers import GoRequest, with_helpers
 from devenv.init.golang_structs import read_structs, struct_items
@@ -23,8 +23,16 @@ from devenv.init.javascript_routes import begin, end
 from devenv.init.routes import Route
 from devenv.init.source import Scope, Unclear, value_of
 from devenv.init.tables import Found, accept
+from devenv.init.used_keys import KeyUse, use_of
 
 READS: Final[Mapping[str, str]] = {"QueryInput": "query", "GetItemInput": "get_item", "ScanInput": "scan"}
+KEYED: Final[Mapping[str, str]] = {
+    f"{operation}Input": operation for operation in ("Query", "GetItem", "DeleteItem", "UpdateItem", "PutItem")
+}
+# Texts that a package gives names, in whichever of its files.
+TEXTS: Final = re.compile(
+    r"^(?:(?:const|var)[ \t]+|[ \t]+)(\w+)(?:[ \t]+string)?[ \t]*=[ \t]*(\"[^\"\n]*\")$", re.MULTILINE
+)
 WRITES: Final = ("PutItemInput", "BatchWriteItemInput", "TransactWriteItemsInput")
 # `os.Getenv("X")`, and fields that a package fills: `env:"X"`, `envconfig:"X"`.
 VARIABLE: Final = re.compile(r"\b(?:\w*[eE]nv\w*\(\s*|env(?:config)?:)\"([A-Z][A-Z0-9_]{2,})(?:,\w+)*\"")
@@ -55,6 +63,7 @@ class GoFile:
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     main: bool = False
     unread: tuple[str, ...] = ()
+    uses: tuple[KeyUse, ...] = ()
 
 
 def is_go(name: str) -> bool:
@@ -72,7 +81,10 @@ def read_go(texts: Mapping[str, str], variables: Mapping[str, str], keys: frozen
         fields |= settings_in(parser)
     constants = {name: node for parser in parsers.values() for name, node in declared(parser).items()}
     made, dicts = script_texts(parsers.values(), constants), script_dicts(parsers.values())
-    outside = Scope(fields, variables, made, dicts=dicts)
+    texts_named = {
+        name: ast.Constant(value=unquoted(text)) for s in scripts.values() for name, text in TEXTS.findall(s.text)
+    }
+    outside = Scope({**texts_named, **fields}, variables, made, dicts=dicts)
     readers = {name: GoReader(name, parser, outside, keys) for name, parser in parsers.items()}
     handlers = {f.short: (reader, block) for reader in readers.values() for block, f in reader.functions.items()}
     made_of = {name: reader.read(handlers) for name, reader in readers.items()}
@@ -123,10 +135,18 @@ class GoReader:
         tables: list[Found] = []
         unclear: list[int] = []
         unread: list[str] = []
+        uses: list[KeyUse] = []
         text = self.script.text
         for at, made, node in self.composites():
             block = self.script.block_of(at)
             scope, function = (self.scopes[block], self.functions[block]) if block else (self.module, whole)
+            if made in KEYED:
+                given = {
+                    name: self.named(value)
+                    for name, value in fields_of(with_condition(node, at, self.parser, block, scope))
+                }
+                use = use_of(KEYED[made], given, scope, self.file, self.script.line(at))
+                uses += [use] if use else []
             if made == "CreateTableInput":
                 table = self.table(node, at, scope)
                 tables += [table] if table else []
@@ -165,7 +185,7 @@ class GoReader:
             writes=any(word in text for word in WRITES) or (GUREGU in text and ".Put(" in text),
         )
         main = re.search(r"^package main\b", text, re.MULTILINE) is not None and bool(LISTENS.search(text))
-        return GoFile(code, tuple(tables), tuple(unclear), dict(self.commands()), main, tuple(unread))
+        return GoFile(code, tuple(tables), tuple(unclear), dict(self.commands()), main, tuple(unread), tuple(uses))
 
     def composites(self) -> Iterator[tuple[int, str, ast.Dict]]:
         """(place, type, literal) of the structs and maps that stand in the file."""

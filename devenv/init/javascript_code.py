@@ -21,12 +21,13 @@ from devenv.init.javascript_routes import begin, end, prefix_of, read_mounts, re
 from devenv.init.javascript_rows import rows_of
 from devenv.init.javascript_tables import MAKES, is_request, read_tables
 from devenv.init.javascript_types import field_types, parameter_types, tested
-from devenv.init.javascript_values import constants_of, exports_of, modules_at, required, taken
+from devenv.init.javascript_values import all_exports, constants_of, modules_at, required, taken
 from devenv.init.javascript_variables import script_uses
 from devenv.init.routes import Route
 from devenv.init.source import Scope
 from devenv.init.sql_tables import DeclaredTable
 from devenv.init.tables import Found
+from devenv.init.used_keys import KeyUse, use_of
 from devenv.init.variables import script_required
 from devenv.init.written_items import Item, Keys
 
@@ -41,8 +42,20 @@ READS: Final[Mapping[str, str]] = {
     "scan": "scan",
     "paginateQuery": "paginate",
 }
+# What names a key, or an item.
+KEYED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("GetCommand", "GetItemCommand", "get", "getItem"), "GetItem"),
+    **dict.fromkeys(("DeleteCommand", "DeleteItemCommand", "delete", "deleteItem"), "DeleteItem"),
+    **dict.fromkeys(("UpdateCommand", "UpdateItemCommand", "update", "updateItem"), "UpdateItem"),
+    **dict.fromkeys(("PutCommand", "PutItemCommand", "put", "putItem"), "PutItem"),
+    **dict.fromkeys(("QueryCommand", "query", "paginateQuery"), "Query"),
+}
 WRITES: Final = ("PutCommand", "PutItemCommand", "put", "putItem", "BatchWriteCommand", "BatchWriteItemCommand")
-VARIABLE: Final = re.compile(r"\bprocess\.env(?:\.([A-Za-z_]\w*)|\[\s*['\"](\w+)['\"]\s*\])")
+# `process.env.X`, `process.env["X"]`, and NestJS's `this.configService.get<string>("X")`.
+VARIABLE: Final = re.compile(
+    r"\bprocess\.env(?:\.([A-Za-z_]\w*)|\[\s*['\"](\w+)['\"]\s*\])"
+    r"|[cC]onfig(?:Service)?\.get(?:OrThrow)?(?:<\w+>)?\(\s*['\"]([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)['\"]"
+)
 ENDPOINT: Final = re.compile(r"['\"](https?://[\w.-]+:\d+/?)['\"]")
 MOST_MOUNTS: Final = 5
 
@@ -64,6 +77,7 @@ class JsFile:
     items: tuple[Item, ...] = ()
     helpers: tuple[JsHelper, ...] = ()
     models: Mapping[str, Model] = field(default_factory=dict)
+    uses: tuple[KeyUse, ...] = ()
 
 
 def read_scripts(
@@ -75,7 +89,7 @@ def read_scripts(
     """
     scripts = {name: script for name, text in texts.items() if (script := parse_script(text))}
     constants = constants_of(scripts.values())
-    exported = {name: exports_of(script) for name, script in scripts.items()}
+    exported = all_exports(scripts)
     parsers = [JsParser(script) for script in scripts.values()]
     made, dicts = script_texts(parsers, constants), script_dicts(parsers)
     known = Scope(constants, variables, made, annotations=field_types(scripts.values()), dicts=dicts)
@@ -191,12 +205,19 @@ def read_script(
     tables += [*read_declared(file, script, module, scopes), *of_models(file, models)]
     shapes += [model_shape(file, line, model) for _, line, model in models]
     helpers: dict[JsFunction, list[JsHelper | None]] = {}
+    uses: list[KeyUse] = []
     for at, token in enumerate(script.tokens):
         opening = at + 1
         if token.kind != "id" or script.word(opening) != "(":
             continue
         block = script.block_of(at)
         scope, function = (scopes[block], functions[block]) if block else (module, whole)
+        if token.text in KEYED and (asked := request_at(parser, opening, scope, last=token.text == "paginateQuery")):
+            given = {
+                str(k.value): v for k, v in zip(asked.keys, asked.values, strict=True) if isinstance(k, ast.Constant)
+            }
+            use = use_of(KEYED[token.text], given, scope, file, script.line(at)) if "TableName" in given else None
+            uses += [use] if use else []
         if token.text in MAKES and is_request(script, at):
             made, missed = read_tables(file, script, at, module, scopes)
             tables += made
@@ -228,7 +249,9 @@ def read_script(
         queries=tuple(queries),
         shapes=tuple(shapes),
         routes=tuple(read_routes(file, script, functions)),
-        variables={n: text.count("\n", 0, m.start()) + 1 for m in VARIABLE.finditer(text) if (n := m[1] or m[2])},
+        variables={
+            n: text.count("\n", 0, m.start()) + 1 for m in VARIABLE.finditer(text) if (n := m[1] or m[2] or m[3])
+        },
         endpoints={m[1]: text.count("\n", 0, m.start()) + 1 for m in ENDPOINT.finditer(text)},
         uses_dynamodb="dynamodb" in text.lower(),
         writes=any(f"{word}(" in text for word in WRITES if word != "put"),
@@ -246,6 +269,7 @@ def read_script(
         tuple(script_items(script, module, scopes, tables_ or {})),
         tuple(made[0] for made in helpers.values() if len(made) == 1 and made[0]),
         {name: model for name, _, model in models if name},
+        tuple(uses),
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import copy
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from devenv.init.javascript import JsParser, JsScript, declared
+from devenv.init.source import Fill
 
 REQUIRED: Final = re.compile(
     r"(?:const|let|var)\s+(\{[^}]*\}|\w+)\s*=\s*require\(\s*['\"]([^'\"]+)['\"]|import\s+(?:type\s+)?([^;'\"]*?)\s+from\s+['\"]([^'\"]+)"
@@ -27,7 +29,7 @@ def constants_of(scripts: Iterable[JsScript]) -> dict[str, ast.expr]:
 def values_outside(scripts: Mapping[str, JsScript]) -> dict[str, dict[str, ast.expr]]:
     """File -> the values that it may take from other files, by name."""
     constants = constants_of(scripts.values())
-    exported = {name: exports_of(script) for name, script in scripts.items()}
+    exported = all_exports(scripts)
     return {name: {**constants, **taken(name, script, exported)} for name, script in scripts.items()}
 
 
@@ -57,6 +59,18 @@ def exports_of(script: JsScript) -> ast.Dict | None:
             return ast.Dict(keys=node.keys, values=values)
     named = {name: own[name] for name in EXPORTED.findall(script.text) if name in own}
     return ast.Dict(keys=[ast.Constant(value=name) for name in named], values=[*named.values()]) if named else None
+
+
+def all_exports(scripts: Mapping[str, JsScript]) -> dict[str, ast.Dict | None]:
+    """File -> the object that it exports, with what it takes from other files filled in."""
+    plain = {name: exports_of(script) for name, script in scripts.items()}
+    found = dict(plain)
+    for name, each in plain.items():
+        outside = taken(name, scripts[name], plain) if each is not None and each.values else {}
+        if each is not None and outside:
+            values = [Fill(outside).visit(copy.deepcopy(v)) if isinstance(v, ast.Subscript) else v for v in each.values]
+            found[name] = ast.Dict(keys=each.keys, values=values)
+    return found
 
 
 def taken(file: str, script: JsScript, exported: Mapping[str, ast.Dict | None]) -> dict[str, ast.expr]:

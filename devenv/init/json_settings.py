@@ -17,6 +17,7 @@ DEPTH: Final = 30
 PACKAGE: Final = late(r"\brequire\(\s*['\"]config['\"]\s*\)|\bfrom\s+['\"]config['\"]")
 READ: Final = late(r"JSON\.parse\(\s*(?:fs\.)?readFileSync\(((?:[^()]|\([^()]*\))*)\)(?:\.toString\(\))?\s*\)")
 TEXT: Final = late(r"['\"`]([^'\"`\n$]+)['\"`]")
+EXAMPLES: Final = "example|sample|template|dist"
 # node-config reads these over each other.
 LAYERS: Final = ("default.json", "development.json", "local.json")
 
@@ -32,10 +33,36 @@ def with_json_settings(scripts: Mapping[str, str], texts: Mapping[str, str]) -> 
             text = READ.sub(partial(parsed_file, name=name, texts=texts), text)
         for _, module in required(text):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(name), module))
-            if module.startswith(".") and module.endswith(".json") and path in texts and path not in modules:
-                modules.update(as_module(path, texts[path]))
+            if module.startswith(".") and module.endswith(".json") and path not in modules:
+                shown = path if path in texts else example_of(path, texts)
+                modules.update(as_module(path, texts[shown]) if shown else {})
         found[name] = text
     return {**found, **modules}
+
+
+def example_of(path: str, texts: Mapping[str, str]) -> str | None:
+    """The file that shows what a missing settings file holds: `settings.example.json` for `settings.json`."""
+    folder, base = posixpath.split(path.removesuffix(".json"))
+    shown = re.compile(
+        rf"{re.escape(base)}[._-]({EXAMPLES})\.json|({EXAMPLES})[._-]{re.escape(base)}\.json|{re.escape(base)}\.json\.({EXAMPLES})"
+    )
+    return next((n for n in texts if posixpath.dirname(n) == folder and shown.fullmatch(posixpath.basename(n))), None)
+
+
+def missing_settings(scripts: Mapping[str, str], texts: Mapping[str, str]) -> list[str]:
+    """Sentences about settings files that programs need and that only an example shows."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, text in scripts.items():
+        for _, module in required(text):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(name), module))
+            is_missing = module.startswith(".") and module.endswith(".json") and path not in texts
+            if is_missing and (shown := example_of(path, texts)):
+                found.setdefault(path, (name, shown))
+    return [
+        f"{shown}: {name} needs {path}, which is not there. Copy it and write the addresses of `devenv env` into it: no"
+        " variable changes them"
+        for path, (name, shown) in found.items()
+    ]
 
 
 def as_module(path: str, text: str) -> dict[str, str]:

@@ -33,6 +33,7 @@ KNEX: Final = re.compile(r"(?:(.*)/)?migrations/[^/]+\.[cm]?[jt]s")
 KNEX_UP: Final = re.compile(r"\bexports\.up\b|\bexport\s+(?:const|(?:async\s+)?function)\s+up\b|\bup\s*[:=(].*knex")
 DRIZZLE: Final = re.compile(r"drizzle[\w.-]*\.config[\w.-]*\.[cm]?[jt]s|drizzle\.config\.[\w.-]*[cm]?[jt]s")
 DRIZZLE_DOTS: Final = 2
+PRISMA_POSTGRES: Final = re.compile(r"\bprovider\s*=\s*\"(?:postgresql|postgres|cockroachdb)\"")
 # What the journal calls Postgres; the second one in files of older versions.
 DIALECTS: Final = ("postgresql", "pg")
 JOURNAL: Final = "/meta/_journal.json"
@@ -82,7 +83,8 @@ def find_migrations(
         if found := finder(names, texts):
             return found
     found = find_other(names, texts, manifests) or find_framework(names, texts)
-    return found or find_own(names, texts, manifests, documents or {})
+    found = found or find_own(names, texts, manifests, documents or {})
+    return found or find_prisma_schema(names, texts)
 
 
 def find_framework(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
@@ -106,6 +108,21 @@ def find_own(
     files = tuple(n for n in names if n.endswith(".sql") and str(PurePosixPath(n).parent) == folder)
     setting = {"command": command.command, "folder": folder}
     return FoundMigrations(program, setting, files, command.evidence, True, command)
+
+
+def find_prisma_schema(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
+    """A schema of Prisma for Postgres that has no migrations: `db push` makes its tables."""
+    for name in names:
+        if name.endswith("schema.prisma") and PRISMA_POSTGRES.search(texts.get(name, "")):
+            folder, place = posixpath.dirname(name), posixpath.dirname(posixpath.dirname(name))
+            usual = posixpath.basename(folder) == "prisma"
+            there = place if usual else folder
+            named = () if usual else (f"--schema={posixpath.basename(name)}",)
+            words = ("npx", "--no-install", "prisma", "db", "push", *named)
+            command = StepCommand(words, there, (), name)
+            setting = {"command": command.command, "folder": folder or "."}
+            return FoundMigrations("Prisma (db push)", setting, (name,), name, True, command)
+    return None
 
 
 def journals(texts: Mapping[str, str]) -> dict[str, tuple[str, list[str]]]:

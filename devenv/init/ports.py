@@ -111,11 +111,16 @@ def named_port(file: str, text: str, texts: Mapping[str, str]) -> int | None:
     for listened in (GO_LISTENED if go else LISTENED).finditer(text) if file.endswith(endings) else ():
         name = listened[1].rpartition(".")[2]
         # `port = 1`, `port: 1`, `port := 1`, in between a type.
-        between = r"(?:\s*:\s*\w+(?=\s*=)|\s+\w+(?=\s*=))?\s*(?::=|=|:)\s*"
+        between = r"['\"]?(?:\s*:\s*\w+(?=\s*=)|\s+\w+(?=\s*=))?\s*(?::=|=|:)\s*"
         given = re.compile(rf"\b{re.escape(name)}\b{between}[\"']?(?:[\w.]*:)?(\d{{2,5}})\b")
         numbers = {int(number) for number in given.findall(text)}
         if not numbers and "port" in name.lower():
-            others = (other for each, other in texts.items() if each != file and each.endswith(endings))
+            # A JSON file that a program reads is a module here.
+            others = (
+                other
+                for each, other in texts.items()
+                if each != file and (each.endswith(endings) or other.startswith("module.exports = {"))
+            )
             numbers = {int(number) for other in others for number in given.findall(other)}
         numbers -= STORES
         if len(numbers) == 1 and 0 < (number := numbers.pop()) < 65536:

@@ -57,12 +57,14 @@ def is_secret(name: str, value: str) -> bool:
 
 
 # A second database, which tools empty: the shadow of migrations, that of tests. It is never devenv's.
+# `USER_LOGS_TABLE` holds no user.
+OF_TABLE: Final = re.compile(r"(?:^|_)TABLE(?:_?NAME)?$")
 SECOND: Final = re.compile(r"(?:^|_)(?:SHADOW|TEST|TESTS|TESTING)(?:_|$)")
 
 
 def placeholder(name: str, value: str, survey: Survey) -> str | None:
     """The placeholder for a variable that holds a store's address, or a part of it; None for any other."""
-    if SECOND.search(name):
+    if SECOND.search(name) or OF_TABLE.search(name):
         return None
     if driver := re.match(r"postgres(?:ql)?(\+\w+)?://", value):
         return f"postgresql{driver[1]}://{{postgres_url}}" if driver[1] else "{postgres_url}"

@@ -36,7 +36,7 @@ from devenv.init.javascript_rows import prisma_tables
 from devenv.init.javascript_seeds import seeded_rows
 from devenv.init.javascript_variables import prisma_code
 from devenv.init.jpa import jpa_tables, made_by_hibernate
-from devenv.init.json_settings import with_json_settings
+from devenv.init.json_settings import missing_settings, with_json_settings
 from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, scripts_jwt, token_use
 from devenv.init.liquibase import is_changelog, of_liquibase
 from devenv.init.listing import SCRIPTS, is_script, list_widely
@@ -67,6 +67,7 @@ from devenv.init.table_files import python_creators, read_tables
 from devenv.init.tables import Found
 from devenv.init.terraform_modules import is_values
 from devenv.init.token_lookups import TokenLookup, token_lookups
+from devenv.init.used_keys import derived_tables
 from devenv.init.variable_readers import with_read_variables, with_script_variables
 from devenv.init.variable_schemas import with_schemas
 from devenv.init.variables import settings_fields
@@ -80,7 +81,7 @@ COMPOSE: Final = re.compile(r"(docker-)?compose([.-][\w.-]+)?\.ya?ml")
 # What people keep to themselves, and what they share.
 PRIVATE: Final = re.compile(r"\.env(\.(local|dev|development)){0,2}")
 SHARED: Final = re.compile(
-    r"\.env(\.\w+)?\.(example|sample|template|dist|defaults?)|\.env[._-](example|sample)\.\w+|(\w+\.)?(example|sample)\.env"
+    r"(\.?env|\.env\.\w+)\.(example|sample|template|dist|defaults?)|\.env[._-](example|sample)\.\w+|(\w+\.)?(example|sample)\.env"
 )
 # A script without a suffix, by its first line.
 SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
@@ -215,6 +216,12 @@ def survey(root: Path) -> Survey:
     files: list[javascript_code.JsFile | golang_code.GoFile] = [*scripts_read, *go.values()]
     for each in (table for read in files for table in read.tables):
         tables.setdefault(each.table, each)
+    asked_names = [name for read in files for name in read.code.variables]
+    uses = [use for read in files for use in read.uses]
+    # A definition that is there and not read counts more than what requests tell.
+    hidden = any(read.unclear for read in files) or any(unused.REQUEST in each for each in notes)
+    if not hidden and not unused.unread_tables(texts):
+        tables |= {each.table: each for each in derived_tables(uses, tables, variables, asked_names)}
     settled = settle_names(tables.values(), variables, default_names(texts), names_sent(texts, variables))
     asked = {given_[0] for tree in trees.values() for node in ast.walk(tree) if (given_ := read_variable(node))}
     asked |= {name for read in files for name in read.code.variables}
@@ -271,7 +278,7 @@ def survey(root: Path) -> Survey:
     notes += [f for name, read in made.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableCommand")]
     notes += [f for name, read in go.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableInput")]
     notes += [sentence for read in go.values() for sentence in read.unread]
-    notes += too_long(texts)
+    notes += [*too_long(texts), *missing_settings(scripts, texts)]
     models = {name for name, each in made.items() if each.models}
     defining = {*models, *(table.file for table in settled), *read_beans(texts, settled), *declared_by.code}
     defining = {file for file in {*defining, *(each.file for each in requested)} if file not in unclear}

@@ -43,6 +43,7 @@ class Found:
     `computed` is the template that the real name is put together from, as in `${Stage}-orders`; the table is then
     called as its template calls it, or with the `defaults` of all its parts. `dropped` are parts of the definition that
     are left out. `named_by` is the file or variable that gives the computed part of the name ("": none does).
+    `derived`: nothing defines the table, and its key is that of a request in the code, at this place.
     """
 
     file: str
@@ -53,10 +54,15 @@ class Found:
     dropped: tuple[str, ...] = ()
     defaults: bool = False
     named_by: str = ""
+    derived: str = ""
 
     @property
     def table(self) -> str:
         return str(self.request["TableName"])
+
+    def with_evidence(self, place: str) -> Found:
+        """The same table, as one that only the code at a place tells."""
+        return replace(self, derived=place)
 
 
 def accept(file: str, line: int, request: Any, *, whole: bool = False) -> Found | None:
