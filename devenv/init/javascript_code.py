@@ -213,10 +213,9 @@ def read_script(
         block = script.block_of(at)
         scope, function = (scopes[block], functions[block]) if block else (module, whole)
         if token.text in KEYED and (asked := request_at(parser, opening, scope, last=token.text == "paginateQuery")):
-            given = {
-                str(k.value): v for k, v in zip(asked.keys, asked.values, strict=True) if isinstance(k, ast.Constant)
-            }
-            use = use_of(KEYED[token.text], given, scope, file, script.line(at)) if "TableName" in given else None
+            pairs = zip(asked.keys, asked.values, strict=True)
+            parts = {str(key.value): value for key, value in pairs if isinstance(key, ast.Constant)}
+            use = use_of(KEYED[token.text], parts, scope, file, script.line(at)) if "TableName" in parts else None
             uses += [use] if use else []
         if token.text in MAKES and is_request(script, at):
             made, missed = read_tables(file, script, at, module, scopes)
