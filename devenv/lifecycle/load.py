@@ -76,6 +76,8 @@ class StepLoader:
                     self.run_step(steps[name], self.context(name), inputs[name], action.reason)
                     if self.fresh and name == "setup":
                         self.fresh = self.keep_baseline_database(inputs)
+                else:
+                    steps[name].keep(self.context(name), inputs[name])
                 if self.options.restore and not inputs[name].command:
                     restored[name] = steps[name].restore(self.context(name), inputs[name])
                 return True

@@ -28,7 +28,7 @@ def read_inputs(stack: Stack, *, whole: bool = False, say: Callable[[str], None]
     from devenv.config.references import find_undeclared, refuse
     from devenv.config.schema import FILE
     from devenv.steps.registry import STEPS
-    from devenv.steps.step import Reading
+    from devenv.steps.stamps import Reading
 
     try:
         how = Reading(stack.engine.home / "ledger.sqlite", whole, say)

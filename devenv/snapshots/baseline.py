@@ -174,7 +174,7 @@ def renew(stack: Stack) -> None:
 
 def not_repeatable(inputs: Inputs) -> str | None:
     """Why these steps can have no baseline, or None: what a command reads besides its files is not known."""
-    if not any(step.files for step in inputs.values()):
+    if not any(step.names for step in inputs.values()):
         return "no step has files"
     commands = [name for name, step in inputs.items() if step.command]
     return f"step {commands[0]} is a command of the project, so its result may differ each time" if commands else None

@@ -18,6 +18,7 @@ import msgspec
 
 from devenv.core.errors import DevenvError
 from devenv.host.writing import open_new
+from devenv.steps.stamps import FileStamp
 
 Item = dict[str, Any]
 
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS ids (
 CREATE TABLE IF NOT EXISTS prints (target TEXT PRIMARY KEY, fingerprint TEXT);
 CREATE TABLE IF NOT EXISTS files (
     name TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode TEXT, digest TEXT);
+CREATE TABLE IF NOT EXISTS parsed (step TEXT PRIMARY KEY, key TEXT, opened BLOB, hash TEXT);
 CREATE TABLE IF NOT EXISTS descriptions (name TEXT PRIMARY KEY, definition TEXT, description BLOB);
 CREATE TABLE IF NOT EXISTS answers (
     relation TEXT, "where" TEXT, value TEXT, "column" TEXT, answer TEXT,
@@ -55,6 +57,17 @@ class LastRun(msgspec.Struct, frozen=True):
     hash: str
     state: Literal["running", "done", "failed"]
     reason: str
+
+
+class ParsedFiles(msgspec.Struct, frozen=True):
+    """The hash of a step's inputs, for exactly these files: `key` is a digest of their contents and of the settings.
+
+    `opened`: the digest of each file that they looked for by themselves, by name; "" for one that is not there.
+    """
+
+    key: str
+    opened: dict[str, str]
+    hash: str
 
 
 class LedgerItem(msgspec.Struct, frozen=True):
@@ -197,17 +210,29 @@ class Ledger:
         """Every table that seed has prepared."""
         return [row[0] for row in self._rows("SELECT name FROM tables WHERE identity <> '' ORDER BY 1")]
 
-    def stamps(self) -> dict[str, tuple[int, int, int, int, str]]:
-        """File -> size, times, inode and digest of the files that were loaded last."""
+    def stamps(self) -> dict[str, FileStamp]:
+        """File -> the stamp of the files that were loaded last."""
         rows = self._rows("SELECT name, size, mtime_ns, ctime_ns, inode, digest FROM files")
-        return {name: (size, mtime, ctime, int(inode), digest) for name, size, mtime, ctime, inode, digest in rows}
+        return {
+            name: FileStamp(size, mtime, ctime, int(inode), digest) for name, size, mtime, ctime, inode, digest in rows
+        }
 
-    def set_stamps(self, stamps: Mapping[str, Any]) -> None:
+    def set_stamps(self, stamps: Mapping[str, FileStamp]) -> None:
         """Remember files that were loaded, beside those of other steps."""
         self._run(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)",
             ((n, s.size, s.mtime_ns, s.ctime_ns, str(s.inode), s.digest) for n, s in stamps.items()),
         )
+
+    def parsed(self, step: str) -> ParsedFiles | None:
+        """Return what is remembered of a step's files; None if they were never parsed."""
+        rows = self._rows("SELECT key, opened, hash FROM parsed WHERE step = ?", step)
+        return ParsedFiles(rows[0][0], decode(rows[0][1]), rows[0][2]) if rows else None
+
+    def set_parsed(self, step: str, parsed: ParsedFiles) -> None:
+        """Remember the hash of a step's files, so that they need not be parsed for it."""
+        row = (step, parsed.key, encode(parsed.opened), parsed.hash)
+        self._run("INSERT OR REPLACE INTO parsed VALUES (?, ?, ?, ?)", [row])
 
     def has_entries(self, table: str) -> bool:
         """Return True if there is an entry of the table."""

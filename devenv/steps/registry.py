@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devenv.steps.schema_load import schema_load
 from devenv.steps.seed import seed, source
-from devenv.steps.setup import migrations, rights, script, setup
+from devenv.steps.setup import migrations, remembered, rights, setup
 from devenv.steps.step import Handles, Inputs, Step, StepContext, StepOutcome
 
 __all__ = ["STEPS", "Handles", "Inputs", "Step", "StepContext", "StepOutcome"]
@@ -14,7 +14,7 @@ STEPS = (
         name="setup",
         needs=("postgres",),
         source=lambda settings: settings.steps.setup,
-        parse=script.parse,
+        stream=remembered.read,
         examine=setup.examine,
         apply=setup.apply,
         strangers=setup.strangers,

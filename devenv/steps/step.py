@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -22,7 +23,8 @@ from devenv.core.late import late
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceName, StepState
 from devenv.core.value import Value
 from devenv.steps.command import find_addresses, nothing_made, run_command
-from devenv.steps.ledger import Ledger
+from devenv.steps.ledger import Ledger, ParsedFiles
+from devenv.steps.stamps import FileStamp, Reading
 from devenv.stores.dynamodb.client import Dynamo
 
 if TYPE_CHECKING:
@@ -70,36 +72,42 @@ class SourceFile(msgspec.Struct, frozen=True):
     text: str
 
 
-class Inputs(msgspec.Struct, frozen=True):
-    """The inputs of a step. `content` is what the step parsed out of the files; None for a command."""
+class StepFiles(msgspec.Struct, frozen=True):
+    """The files of a step, and what the step parsed out of them; None for a command."""
 
-    hash: str
-    files: tuple[SourceFile, ...]
-    command: tuple[str, ...]
-    content: Any
-    stamps: Mapping[str, FileStamp] = {}
+    files: tuple[SourceFile, ...] = ()
+    content: Any = None
 
 
-class FileStamp(msgspec.Struct, frozen=True):
-    """Size, times and inode that tell whether a file changed, and the digest of its content then."""
+class Inputs(msgspec.Struct, frozen=True, dict=True):
+    """The inputs of a step: the names of its files, and the hash of all that decides what it writes.
 
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-    digest: str
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """How files that may be large are read.
-
-    `ledger` remembers them: one that is loaded already is not read again. Without `whole` a large one that is not
-    loaded is not checked either. `say` takes progress lines.
+    `load` reads and parses the files, once, when their content is asked for: UsageError. `stamps` and `parsed` are for
+    the ledger; `noted`: it has them already.
     """
 
-    ledger: Path | None = None
-    whole: bool = True
-    say: Callable[[str], None] = lambda text: None
+    hash: str
+    names: tuple[str, ...]
+    command: tuple[str, ...]
+    load: Callable[[], StepFiles] = StepFiles
+    stamps: Mapping[str, FileStamp] = {}
+    parsed: ParsedFiles | None = None
+    noted: bool = True
+
+    @cached_property
+    def loaded(self) -> StepFiles:
+        """The files and their content."""
+        return self.load()
+
+    @property
+    def files(self) -> tuple[SourceFile, ...]:
+        """The files as text."""
+        return self.loaded.files
+
+    @property
+    def content(self) -> Any:
+        """What the step parsed out of the files; None for a command."""
+        return self.loaded.content
 
 
 class StepOutcome(Value, frozen=True):
@@ -259,7 +267,7 @@ class Step(msgspec.Struct, frozen=True):
     apply: Callable[[StepContext, Inputs, bool], StepOutcome]
     strangers: Callable[[StepContext, Inputs], str | None]
     present: Callable[[Handles], bool] = lambda handles: True
-    gather: Callable[[Settings, Path], tuple[SourceFile, ...]] = lambda settings, root: ()
+    gather: Callable[[Settings, Path], tuple[str, ...]] = lambda settings, root: ()
     lacks: Callable[[StepContext, Handles], str | None] = lambda ctx, handles: None
     restore: Callable[[StepContext, Inputs], int] = lambda ctx, inputs: 0
     makes: str = ""
@@ -276,11 +284,14 @@ class Step(msgspec.Struct, frozen=True):
             return self.stream(settings, root, how or Reading())
         files = self.read_files(settings, root)
         content = None if source.command else self.parse(settings, root, files)
-        return Inputs(hash_inputs(files, source.command, content), files, tuple(source.command), content)
+        found = StepFiles(files, content)
+        names = tuple(file.name for file in files)
+        return Inputs(hash_inputs(files, source.command, content), names, tuple(source.command), lambda: found)
 
     def read_files(self, settings: Settings, root: Path) -> tuple[SourceFile, ...]:
         """The step's files as text: those that come first, then those that the settings name. UsageError."""
-        return with_named(self.gather(settings, root), root, self.source(settings).files, f"steps.{self.name}")
+        names = with_named(self.gather(settings, root), root, self.source(settings).files, f"steps.{self.name}")
+        return read_named(root, names)
 
     def look(self, ctx: StepContext, inputs: Inputs, handles: Handles | None = None) -> StepState:
         """Return how the step stands, from a few cheap questions. StoreError when a store does not answer."""
@@ -342,10 +353,22 @@ class Step(msgspec.Struct, frozen=True):
         left = not fresh and ((stale and outcome.warnings) or (before is not None and before.reason == OLD_ITEMS))
         with Ledger(ctx.ledger) as ledger:
             ledger.set_mark(self.name, inputs.hash, "done", OLD_ITEMS if left else outcome.summary)
-            ledger.set_stamps(inputs.stamps)
+            self.note(ledger, inputs)
             if self.name == "setup" and (fresh or inputs.command):
                 self.outdate_seed(ctx, ledger)
         return outcome
+
+    def keep(self, ctx: StepContext, inputs: Inputs) -> None:
+        """Remember files that were touched, or copied with their data: else each look would read them."""
+        if not inputs.noted:
+            with Ledger(ctx.ledger) as ledger:
+                self.note(ledger, inputs)
+
+    def note(self, ledger: Ledger, inputs: Inputs) -> None:
+        """Remember the files, so that the next look need not read them."""
+        ledger.set_stamps(inputs.stamps)
+        if inputs.parsed is not None:
+            ledger.set_parsed(self.name, inputs.parsed)
 
     def outdate_seed(self, ctx: StepContext, ledger: Ledger) -> None:
         """Let a seed that is a command run again: it took its ids from the rows that setup has just replaced."""
@@ -397,10 +420,9 @@ def hash_inputs(files: tuple[SourceFile, ...], command: list[str], content: Any)
     return digest.hexdigest()
 
 
-def with_named(first: tuple[SourceFile, ...], root: Path, patterns: list[str], key: str) -> tuple[SourceFile, ...]:
-    """The files that come first, then those of `read_files` that are not among them. UsageError."""
-    known = {file.name for file in first}
-    return first + tuple(file for file in read_files(root, patterns, key) if file.name not in known)
+def with_named(first: tuple[str, ...], root: Path, patterns: list[str], key: str) -> tuple[str, ...]:
+    """The names that come first, then those of `list_named` that are not among them. UsageError."""
+    return tuple(dict.fromkeys((*first, *list_named(root, patterns, key))))
 
 
 def read_files(root: Path, patterns: list[str], key: str) -> tuple[SourceFile, ...]:
@@ -408,7 +430,12 @@ def read_files(root: Path, patterns: list[str], key: str) -> tuple[SourceFile, .
 
     UsageError for a pattern that leaves the folder or matches nothing; for a file that cannot be read or is not UTF-8.
     """
-    return tuple(SourceFile(name, read_text(root / name, name)) for name in list_named(root, patterns, key))
+    return read_named(root, list_named(root, patterns, key))
+
+
+def read_named(root: Path, names: Iterable[str]) -> tuple[SourceFile, ...]:
+    """The files of these names. UsageError for one that cannot be read or is not UTF-8."""
+    return tuple(SourceFile(name, read_text(root / name, name)) for name in names)
 
 
 def list_named(root: Path, patterns: list[str], key: str) -> list[str]:

@@ -20,6 +20,7 @@ from devenv.core.model import DynamoTarget, PostgresTarget, StepState, Targets
 from devenv.steps.registry import STEPS, Step, StepContext, StepOutcome
 from devenv.steps.schema_load.schema_load import delete_table
 from devenv.steps.setup.setup import side_names
+from devenv.steps.stamps import Reading
 from devenv.stores.dynamodb.client import Dynamo, plain
 
 
@@ -89,7 +90,7 @@ class SmallProject:
         return next(step for step in STEPS if step.name == name)
 
     def read(self, name: str) -> Any:
-        return self.step(name).read(self.settings, self.root)
+        return self.step(name).read(self.settings, self.root, Reading(self.context.ledger))
 
     def look(self, name: str) -> StepState:
         return self.step(name).look(self.context, self.read(name))

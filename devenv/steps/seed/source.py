@@ -19,8 +19,9 @@ from devenv.steps.ledger import Ledger, encode
 from devenv.steps.schema_load import schema_load
 from devenv.steps.seed.items import Keys, SeedItem, check_types, fill, normal_value, stream_items
 from devenv.steps.seed.references import Reference
-from devenv.steps.seed.stream import SeedPath, stamp_files
-from devenv.steps.step import FORMAT, FileStamp, Inputs, Reading, list_named, read_files
+from devenv.steps.seed.stream import SeedPath
+from devenv.steps.stamps import FileStamp, Reading, stamp_files
+from devenv.steps.step import FORMAT, Inputs, StepFiles, list_named, read_files
 
 TELL_EVERY: Final = 50_000
 
@@ -141,15 +142,16 @@ def stream(settings: Settings, root: Path, how: Reading) -> Inputs:
     loaded: str | None = None
     if how.ledger is not None and how.ledger.exists():
         with Ledger(how.ledger, create=False) as ledger:
-            known = {name: FileStamp(*stamp) for name, stamp in ledger.stamps().items()}
+            known = ledger.stamps()
             mark = ledger.mark("seed")
             loaded = mark.hash if mark is not None and mark.state == "done" else None
-    stamps = stamp_files(seeds.files, known, whole=how.whole)
+    stamps = stamp_files({file.name: file.path for file in seeds.files}, known, whole=how.whole)
     digest = hashlib.sha256(FORMAT + b"streamed")
     for name in (file.name for file in seeds.files):
         digest.update(stamps[name].digest.encode())
     digest.update(seeds.seal)
-    found = Inputs(digest.hexdigest(), (), (), seeds, stamps)
+    noted = stamps.items() <= known.items()
+    found = Inputs(digest.hexdigest(), (), (), lambda: StepFiles((), seeds), stamps, noted=noted)
     if found.hash != loaded and (how.whole or seeds.is_small):
         survey = seeds.survey(how.say)
         if survey.number > TELL_EVERY:

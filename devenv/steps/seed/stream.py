@@ -7,12 +7,10 @@ DynamoDB's JSON, the table that they fit) is judged by its first piece.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
-import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -26,12 +24,10 @@ from devenv.steps.seed import forms
 from devenv.steps.seed.documents import DECODER, read_json
 from devenv.steps.seed.format import Document, SeedDocuments, are_typed
 from devenv.steps.seed.formats import csv_rows, requests
-from devenv.steps.step import UNPACKED_BYTES, FileStamp, SourceFile, read_text
+from devenv.steps.stamps import CHUNK, is_small
+from devenv.steps.step import UNPACKED_BYTES, SourceFile, read_text
 
-WHOLE_BYTES: Final = 2_000_000
-PACKED_BYTES: Final = 100_000
 PIECE: Final = 1_000
-CHUNK: Final = 1 << 20
 # No item is larger than 400 KB, nor its JSON than this.
 VALUE_CHARACTERS: Final = 8_000_000
 
@@ -45,11 +41,7 @@ class SeedPath(msgspec.Struct, frozen=True):
     @property
     def is_small(self) -> bool:
         """True if it is read as a whole."""
-        most = PACKED_BYTES if self.name.endswith(".gz") else WHOLE_BYTES
-        try:
-            return self.path.stat().st_size <= most
-        except OSError:
-            return True
+        return is_small(self.path)
 
     @property
     def text(self) -> str:
@@ -324,40 +316,3 @@ def take_characters(lines: Iterator[tuple[int, str]], size: int) -> Iterator[tup
     while size > 0 and (line := next(lines, None)) is not None:
         size -= len(line[1])
         yield line
-
-
-def stamp_files(
-    files: Iterable[SeedPath], known: Mapping[str, FileStamp], *, whole: bool = True
-) -> dict[str, FileStamp]:
-    """The digest of every file; one that is large and unchanged since it was stamped is not read. UsageError.
-
-    Without `whole` a large one that changed is not read either: its digest is no known one then.
-    """
-    found: dict[str, FileStamp] = {}
-    for file in files:
-        try:
-            status = os.stat(file.path)
-            same = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-            last = known.get(file.name)
-            if last and not file.is_small and (last.size, last.mtime_ns, last.ctime_ns, last.inode) == same:
-                found[file.name] = last
-            elif not whole and not file.is_small:
-                found[file.name] = FileStamp(*same, "not read")
-            else:
-                found[file.name] = FileStamp(*same, digest_of(file.path))
-        except OSError as error:
-            raise UsageError(f"{file.name} cannot be read", detail=error.strerror or str(error)) from None
-    return found
-
-
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file, whose lines may end in either way. OSError."""
-    digest = hashlib.sha256()
-    held = b""
-    with path.open("rb") as content:
-        while chunk := content.read(CHUNK):
-            chunk = held + chunk
-            held = chunk[-1:] if chunk.endswith(b"\r") else b""
-            digest.update(chunk[: len(chunk) - len(held)].replace(b"\r\n", b"\n"))
-    digest.update(held)
-    return digest.hexdigest()

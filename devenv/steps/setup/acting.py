@@ -14,7 +14,7 @@ from devenv.core.late import late
 from devenv.steps.setup.migrations import gather
 from devenv.steps.setup.script import parse
 from devenv.steps.setup.sql import Statement
-from devenv.steps.step import with_named
+from devenv.steps.step import read_named, with_named
 
 # Words without which no statement is one of these: most files need no second look.
 HINTS: Final = late(
@@ -54,7 +54,7 @@ def acting_commands(settings: Settings, root: Path) -> tuple[Command, ...]:
     if source.command:
         return ()
     try:
-        files = with_named(gather(settings, root), root, source.files, "steps.setup")
+        files = read_named(root, with_named(gather(settings, root), root, source.files, "steps.setup"))
         if not any(HINTS.search(file.text) for file in files):
             return ()
         statements = parse(settings, root, files).statements

@@ -19,7 +19,7 @@ import msgspec
 from devenv.config.schema import Migrations, Settings
 from devenv.core.errors import UsageError
 from devenv.steps.setup.sql import Lines
-from devenv.steps.step import SourceFile, natural_key, read_text
+from devenv.steps.step import SourceFile, natural_key
 
 # (rank among the tool's files, file, its name inside the folder, its text) -> the statement that records it.
 Record = Callable[[int, str, str], str]
@@ -267,10 +267,10 @@ def inside(name: str, folder: str) -> str:
     return str(PurePosixPath(name).relative_to(PurePosixPath(folder)))
 
 
-def gather(settings: Settings, root: Path) -> tuple[SourceFile, ...]:
+def gather(settings: Settings, root: Path) -> tuple[str, ...]:
     """The files of the migrations, which the step's hash covers."""
     plan = find_plan(settings, root)
-    return tuple(SourceFile(name, read_text(root / name, name)) for name in plan.files) if plan else ()
+    return plan.files if plan else ()
 
 
 def up_half(tool: Tool, file: SourceFile) -> str:

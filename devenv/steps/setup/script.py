@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -10,7 +12,7 @@ import msgspec
 from devenv.config.schema import Settings
 from devenv.steps.setup.migrations import MigrationPlan, find_plan, record_statements, refuse_migration, up_half
 from devenv.steps.setup.mounts import COPIES, read_mounts
-from devenv.steps.setup.psql import LeftOut, PsqlReader
+from devenv.steps.setup.psql import LeftOut, Mounts, PsqlReader
 from devenv.steps.setup.sign_in import fill_sign_in
 from devenv.steps.setup.sql import Statement
 from devenv.steps.step import SourceFile, read_text
@@ -25,13 +27,17 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 class Script(msgspec.Struct, frozen=True):
-    """The parsed inputs: migrations, then plain files. `seal`: what the hash needs beside the files' texts."""
+    """The parsed inputs: migrations, then plain files. `seal`: what the hash needs beside the files' texts.
+
+    `mounts`: the folders of containers, if they were looked up.
+    """
 
     statements: tuple[Statement, ...]
     left_out: tuple[LeftOut, ...] = ()
     seal: bytes = b""
     plan: MigrationPlan | None = None
     migrations: tuple[Migration, ...] = ()
+    mounts: Mounts = ()
 
     @property
     def by_command(self) -> bool:
@@ -39,18 +45,31 @@ class Script(msgspec.Struct, frozen=True):
         return self.plan is not None and self.plan.tool is None
 
 
-def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Script:
+def place_of(root: Path, name: str, *, inside: bool) -> Path | None:
+    """Where a file is that SQL files name; None if there is none. `inside`: it lies in the project, links followed."""
+    place = root / name
+    if not name or not place.is_file() or (inside and not place.resolve().is_relative_to(root.resolve())):
+        return None
+    return place
+
+
+def parse(
+    settings: Settings,
+    root: Path,
+    files: tuple[SourceFile, ...],
+    note: Callable[[str, bool], None] = lambda name, inside: None,
+) -> Script:
     """All statements of all files, in order. UsageError for what devenv cannot run.
 
-    A file that another one includes does not run by itself, too.
+    A file that another one includes does not run by itself, too. `note` takes what `place_of` is asked, before it is.
     """
 
-    def find(name: str) -> str | None:
-        return read_text(root / name, name) if name and (root / name).is_file() else None
+    def read(name: str, *, inside: bool) -> str | None:
+        note(name, inside)
+        place = place_of(root, name, inside=inside)
+        return read_text(place, name) if place else None
 
-    def find_rows(name: str) -> str | None:
-        return find(name) if (root / name).resolve().is_relative_to(root.resolve()) else None
-
+    find, find_rows = partial(read, inside=False), partial(read, inside=True)
     mounts = read_mounts(root) if any(COPIES.search(file.text) for file in files) else ()
     reader = PsqlReader(settings.postgres.database, find, mounts=mounts, find_rows=find_rows)
     plan = find_plan(settings, root)
@@ -72,4 +91,4 @@ def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Scri
     every = (*(each for migration in migrations for each in migration.statements), *plain, *filling)
     seal = reader.seal + "".join(each.text for each in filling).encode()
     named = "\0".join((plan.name, plan.folder, *plan.command)).encode() if plan else b""
-    return Script(every, tuple(reader.left_out), seal + named, plan, tuple(migrations))
+    return Script(every, tuple(reader.left_out), seal + named, plan, tuple(migrations), mounts)

@@ -176,7 +176,7 @@ def bring(ctx: StepContext, inputs: Inputs, fresh: bool, left_out: list[LeftOut]
     with postgres.connect(ctx.postgres, label=label(database)) as connection:
         live = read_catalog(connection)
         if not live.tables and read_record(connection) is None:
-            ctx.say(f"loading {number_of(len(inputs.files), 'SQL file')}")
+            ctx.say(f"loading {number_of(len(inputs.names), 'SQL file')}")
             return load(connection, inputs.hash, script, left_out)
     ctx.say("running the changed SQL files in a scratch database")
     return refresh(ctx, inputs.hash, script, run_in_scratch(ctx.postgres, statements, left_out))

@@ -213,7 +213,7 @@ def test_services_that_fail_side_by_side_are_one_error_with_those_that_were_held
 
 def test_what_restore_seeds_cannot_bring_back_is_named_and_reaches_the_text() -> None:
     """devenv has no record of what a command loaded; of files it has one, and tables are no seeds."""
-    command, files = Inputs("1", (), ("./seed",), None), Inputs("2", (), (), None)
+    command, files = Inputs("1", (), ("./seed",)), Inputs("2", (), ())
     told = unrestored({"setup": files, "schema-load": command, "seed": command}, ("setup", "schema-load", "seed"))
     assert told == {"seed": "its items were not restored: the step is a command. `devenv seed` runs it again"}
     steps = [{"name": "seed", "reason": told["seed"]}, {"name": "setup", "reason": "as declared"}]

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from devenv.core.errors import UsageError
+from devenv.steps import stamps
 from devenv.steps.seed import stream
 from devenv.steps.seed.items import Keys, SeedItem, stream_items
 from devenv.steps.seed.source import Twins
-from devenv.steps.seed.stream import JsonText, SeedPath, digest_of, stamp_files
+from devenv.steps.seed.stream import JsonText, SeedPath
+from devenv.steps.stamps import digest_of, stamp_files
 from devenv.steps.step import SourceFile
 
 KEYS = Keys(("pk", "sk"), {"pk": "S", "sk": "S"})
@@ -64,8 +66,8 @@ def content_of(name: str, value: Any) -> bytes:
 def read(path: Path, monkeypatch: pytest.MonkeyPatch, *, whole: bool) -> tuple[list[SeedItem], list[str]]:
     with monkeypatch.context() as small:
         if not whole:
-            small.setattr(stream, "WHOLE_BYTES", 0)
-            small.setattr(stream, "PACKED_BYTES", 0)
+            small.setattr(stamps, "WHOLE_BYTES", 0)
+            small.setattr(stamps, "PACKED_BYTES", 0)
             small.setattr(stream, "PIECE", 7)
             small.setattr(stream, "CHUNK", 11)
         left_out: list[str] = []
@@ -152,21 +154,21 @@ def test_items_of_one_key_are_found_among_many() -> None:
 
 
 def test_a_large_unchanged_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(stamps, "WHOLE_BYTES", 0)
     path = tmp_path / "a.json"
     path.write_text("[1]")
-    file = SeedPath("a.json", path)
-    first = stamp_files([file], {})
-    monkeypatch.setattr(stream, "digest_of", lambda _: "read again")
-    assert stamp_files([file], first) == first
+    files = {"a.json": path}
+    first = stamp_files(files, {})
+    monkeypatch.setattr(stamps, "digest_of", lambda _: "read again")
+    assert stamp_files(files, first) == first
     before = path.stat()
     path.write_text("[2]")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert stamp_files([file], first)["a.json"].digest == "read again", "the change time tells, if the others do not"
+    assert stamp_files(files, first)["a.json"].digest == "read again", "the change time tells, if the others do not"
 
 
 def test_line_ends_do_not_change_a_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "CHUNK", 3)
+    monkeypatch.setattr(stamps, "CHUNK", 3)
     digests = set()
     for ends in ("\n", "\r\n"):
         path = tmp_path / f"{len(ends)}"
