@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 
 from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget
 from devenv.links.values import scalar_text
-from devenv.steps.ledger import Item, Ledger, LedgerItem
+from devenv.steps.ledger import Item, Ledger, LedgerItem, decode
 from devenv.steps.seed.items import described_keys
+from devenv.steps.seed.strangers import keys_of_ours
 from devenv.steps.seed.writes import read_by_key
 from devenv.steps.since import Since
 from devenv.steps.step import Handles, StepContext, describe
@@ -29,12 +33,45 @@ def compare_items(ctx: StepContext, handles: Handles, limit: int | None) -> Sinc
         if described is None:
             continue
         names = described_keys(described).names
-        for page in ledger.pages(table):
+        by_file = limit is None and ctx.stored is not None
+        for page in doubted(ctx, ledger, table, names) if by_file else ledger.pages(table):
             compared += len(page)
             ctx.say(f"{table}: {compared:,} of {number:,} loaded items compared")
             for entry, stored in find_differing(ctx.dynamodb, table, names, page):
                 (deleted if stored is None else changed).append(key_text(entry.written or {}, names))
     return Since("item", number, tuple(deleted), tuple(changed))
+
+
+def doubted(ctx: StepContext, ledger: Ledger, table: str, names: tuple[str, ...]) -> Iterator[dict[bytes, LedgerItem]]:
+    """Yield the entries of a table that its items in DynamoDB's file are not equal to, some at a time, by key.
+
+    The file is read once, however large; it may lag behind the server, which is asked about these.
+    """
+    # Of each item that is as it was loaded only a hash of its key is kept.
+    same = array("Q")
+    seen = 0
+    for lot in ctx.stored(table) if ctx.stored is not None else ():
+        items = [decode(item) for item in lot]
+        same.extend(hash_of(key) for key in keys_of_ours(ledger, table, names, items))
+        seen += len(items)
+        ctx.say(f"{table}: {seen:,} stored items read")
+    known = array("Q", sorted(same))
+    del same
+    for page in ledger.pages(table):
+        ctx.say(f"{table}: loaded items looked up among {seen:,} stored ones")
+        if left := {key: entry for key, entry in page.items() if not is_among(known, hash_of(key))}:
+            yield left
+
+
+def hash_of(key: bytes) -> int:
+    """Eight bytes of a key's hash."""
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
+
+
+def is_among(ordered: array[int], number: int) -> bool:
+    """Return True if a sorted array has the number."""
+    place = bisect_left(ordered, number)
+    return place < len(ordered) and ordered[place] == number
 
 
 def find_differing(

@@ -21,7 +21,7 @@ def count_strangers(ctx: StepContext, tables: Iterable[str]) -> str | None:
             names = described_keys(described).names
             known = ledger.identity(table) == identity(described)
             lots = stored_items(ctx, dynamo, table)
-            count = sum(len(lot) - (count_ours(ledger, table, names, lot) if known else 0) for lot in lots)
+            count = sum(len(lot) - (len(keys_of_ours(ledger, table, names, lot)) if known else 0) for lot in lots)
             if count:
                 shown.append(f"{count} in {table}")
     if not shown:
@@ -37,11 +37,12 @@ def stored_items(ctx: StepContext, dynamo: Dynamo, table: str) -> Iterator[list[
         yield from (page["Items"] for page in dynamo.scan_pages(table))
 
 
-def count_ours(ledger: Ledger, table: str, names: Sequence[str], items: Sequence[Item]) -> int:
-    """The number of these items that are exactly as devenv wrote them, or was about to."""
+def keys_of_ours(ledger: Ledger, table: str, names: Sequence[str], items: Sequence[Item]) -> list[bytes]:
+    """The keys of those of these items that are exactly as devenv wrote them, or was about to."""
     keys = [key_of(item, names) for item in items]
     ours = ledger.written_forms(table, keys)
-    return sum(
-        encode(item) in ours.get(key, ()) or encode(normal_item(item)) in ours.get(key, ())
+    return [
+        key
         for key, item in zip(keys, items, strict=True)
-    )
+        if encode(item) in ours.get(key, ()) or encode(normal_item(item)) in ours.get(key, ())
+    ]
