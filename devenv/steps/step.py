@@ -106,7 +106,7 @@ class Inputs(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def content(self) -> Any:
-        """What the step parsed out of the files; None for a command."""
+        """The content that the step parsed out of the files; None for a command."""
         return self.loaded.content
 
 
