@@ -131,7 +131,7 @@ def snapshot_diff(
 def snapshot_prune(
     keep: Annotated[int | None, typer.Option("--keep", metavar="N", min=0, help="Keep the N newest snapshots.")] = None,
     older: Annotated[
-        str | None, typer.Option("--older", metavar="AGE", help="Delete those older than AGE: 12h, 7d, 4w.")
+        str | None, typer.Option("--older", metavar="AGE", help="Delete snapshots older than AGE: 12h, 7d, 4w.")
     ] = None,
     automatic: Annotated[
         bool, typer.Option("--automatic", help="Only automatic snapshots, which devenv made before a change.")
@@ -173,7 +173,7 @@ def db(
     from devenv.query import queries
 
     if sum((tables, describe is not None, sql is not None)) > 1:
-        raise UsageError("give only one of a statement, --tables and --describe")
+        raise UsageError("give one of these: a statement, --tables or --describe")
     opened = stack()
     if tables or describe is not None:
         from devenv.query import catalog

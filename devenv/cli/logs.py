@@ -26,7 +26,7 @@ def logs(
         typer.Option("--tail", metavar="N", min=0, help="Print the last N lines of each log. Default: 50."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="Print lines since then: 10m, 2h, or a date and time.")
+        str | None, typer.Option("--since", metavar="TIME", help="Print lines since TIME: 10m, 2h, or a date and time.")
     ] = None,
     grep: Annotated[
         str | None, typer.Option("--grep", metavar="REGEX", help="Print the lines that match this expression.")

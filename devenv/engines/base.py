@@ -136,7 +136,7 @@ class Engine(ProcessServices):
         if remote and not allow_remote:
             raise UsageError(
                 f"not on this machine: {'; '.join(remote)}",
-                detail="nothing was read: devenv reads from there only with --allow-remote, and never writes to it",
+                detail="nothing was read: reading from there needs --allow-remote; devenv never writes there",
                 hint="add --allow-remote",
             )
         for each in remote:

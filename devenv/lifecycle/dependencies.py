@@ -344,7 +344,7 @@ def run_tool(
         raise DevenvError(
             f"{shown}: " + (f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"),
             detail=f"{last_lines(log, start)}\n(whole log: {log})",
-            hint="fix it, then run `devenv up --prepare`; without it: devenv up --no-prepare",
+            hint="fix it, then run `devenv up --prepare`; to start without it: devenv up --no-prepare",
         )
 
 
@@ -416,7 +416,7 @@ def recover(stack: Stack, watch: Watch) -> None:
         signal_group(journal.process.pid, signal.SIGKILL)
         processes.stop(journal.process)
     if target.exists() and number_of_folder(target) != journal.made:
-        watch.say(f"{journal.target} is left as it is: `devenv up` was interrupted, and did not make this folder")
+        watch.say(f"{journal.target} is kept: the interrupted `devenv up` did not create this folder")
         (folder / JOURNAL).unlink(missing_ok=True)
         return
     if not (target / STAMP).is_file():

@@ -191,7 +191,7 @@ class StepLoader:
         try:
             kept = save.keep(self.stack, reason, began)
         except StoreError as error:
-            raise error.with_hint("free disk space (df -h), then the same command again") from None
+            raise error.with_hint("free disk space (df -h), then run the same command again") from None
         prune(self.stack)
         self.clock.parts["snapshot"] = time.perf_counter() - began
         return kept.name if kept else None

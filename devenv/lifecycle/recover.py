@@ -33,7 +33,7 @@ def recover(stack: Stack, watch: Watch) -> None:
         before, now = stack.engine.came_from, stack.engine.name
         watch.say(f"from engine `{before}` to `{now}`: each has its own data; the data of `{before}` is kept")
     if stack.engine.moved_from:
-        watch.say(f"this project was moved here from {stack.engine.moved_from}; its data is used here, too")
+        watch.say(f"this project was moved here from {stack.engine.moved_from}; its data is now used here")
         stack.engine.follow_move()
     home = stack.engine.home
     # In a cache that this account may not look into it has nothing, either.

@@ -57,7 +57,7 @@ def settle(stack: Stack, asked: bool | None, say: Say) -> None:
         return
     if getattr(engine, "contained", False):
         raise UsageError(
-            "the tap records only an application that runs as a process on this machine; this one runs in a container",
+            "the tap needs an application that runs as a process on this machine; yours runs in a container",
             hint="devenv up --no-tap",
         )
     known = engine.state.tap or Tapped()

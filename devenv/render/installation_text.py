@@ -44,7 +44,7 @@ def checkout_lines(source: Mapping[str, Any] | None) -> list[str]:
     change = (
         f"{source['differ']} of its {number_of(source['files'], 'module')} differ from the installed ones"
         if source["differ"]
-        else "its modules are those that are installed already: `git pull` there brings newer ones"
+        else "its modules are already installed; `git pull` there brings newer ones"
     )
     return [f"from the checkout {clean(source['path'])}{commit}", f"  {change}"]
 

@@ -95,7 +95,7 @@ def refuse_remote(targets: Targets) -> None:
     for host in (split_endpoint(targets.dynamodb.endpoint).hostname or "", targets.postgres.host):
         # A path is the folder of a socket.
         if not (is_loopback(host) or host.startswith("/")):
-            raise UsageError(f"{host} is not this machine, and devenv writes to no other")
+            raise UsageError(f"{host} is not this machine, and devenv writes to this machine only")
 
 
 def apply_plan(context: Context, path: Path, watch: Watch, *, allow_loss: bool) -> Report:
@@ -122,7 +122,7 @@ def apply_plan(context: Context, path: Path, watch: Watch, *, allow_loss: bool) 
 
 def undo_plan(context: Context, path: Path, watch: Watch) -> Report:
     """Put everything back that applying this plan changed. Items changed since then are left alone and reported."""
-    head = read_plan(path, "devenv repair undo FILE, with the file that was applied, as it was written")
+    head = read_plan(path, "devenv repair undo FILE, with the plan that was applied, unchanged")
     check_target(path, head, context, rows=False)
     ours = read_ours(journal_path(context.folder, head.sha256))
     chosen = ((number, write.undone()) for number, write in plan_lines(path) if number in ours)

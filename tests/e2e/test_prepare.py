@@ -193,7 +193,7 @@ def test_what_the_user_made_after_a_kill_is_kept(project: ProjectDir, tmp_path: 
     shutil.rmtree(project.path / ".venv")
     (project.path / "mine").rename(project.path / ".venv")
     require(project.path, "1.0")
-    assert ".venv is left as it is" in project.devenv("up", **uv).err
+    assert ".venv is kept" in project.devenv("up", **uv).err
     assert (project.path / ".venv" / "pyvenv.cfg").exists()
     assert not (project.path / ".devstate" / "prepare.json").exists()
 

@@ -97,7 +97,7 @@ def find_compose(environ: Mapping[str, str]) -> Compose:
     raise DevenvError(
         "Docker Compose is not installed",
         exit_code=Exit.MISSING,
-        cause="there is neither the plugin `docker compose` nor a docker-compose beside devenv or on PATH",
+        cause="found neither the plugin `docker compose` nor docker-compose (beside devenv or on PATH)",
         hint=install_command("docker"),
     )
 

@@ -442,7 +442,7 @@ class DockerEngine(ComposeProject):
         elif any("no space left" in line.lower() for line in said):
             cause, hint = "its disk is full", "docker system df"
         elif memory:
-            cause = "Docker killed it because it needed more memory than it may have"
+            cause = "Docker killed it because it needed more memory than its limit"
         return DevenvError(
             f"{name} ended while starting: its container exited{code}",
             exit_code=exit_code,

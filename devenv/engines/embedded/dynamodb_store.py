@@ -71,7 +71,7 @@ class DynamodbStore(EmbeddedStore):
             raise DevenvError(
                 "DynamoDB Local listened on every network interface, so it was stopped",
                 exit_code=Exit.CRASHED,
-                cause="this version of it is built differently from those that devenv knows",
+                cause="this version is built differently from those that devenv knows",
                 hint='name another one: [dynamodb] local = "FOLDER" in devenv.toml',
             )
 

@@ -97,7 +97,7 @@ class ExternalEngine(Engine):
     def refusal(self, host: str) -> str | None:
         """Why nothing may be written to a store on `host`, or None."""
         if not is_loopback(host):
-            return f"{host} is not this machine, and devenv writes to no store elsewhere"
+            return f"{host} is not this machine, and devenv writes to stores on this machine only"
         return (
             None if self._permitted else f"the store on {host} is not marked as devenv's, so nothing is written there"
         )
@@ -257,7 +257,7 @@ class ExternalEngine(Engine):
         if agree is None:
             raise UsageError(
                 "not marked as devenv's, so nothing is written there: " + "; ".join(parts),
-                detail="a store that devenv did not start is written to only after you agreed to it once",
+                detail="before devenv writes to a store that it did not start, you must agree once",
                 hint="devenv up  (asks; devenv up --mark agrees)",
             )
         agree(

@@ -50,8 +50,8 @@ def refuse_foreign(postgres: PostgresTarget) -> None:
         ours = store.one(connection, "SELECT to_regclass('devenv.setup')")
     if tables and ours is None:
         raise UsageError(
-            f"database {postgres.database} at {postgres.host}:{postgres.port} is foreign: it has tables, and devenv did"
-            " not make them",
+            f"database {postgres.database} at {postgres.host}:{postgres.port} is foreign: it has tables that"
+            " devenv did not create",
             detail=f"tables: {shown([table.title for table in tables])}; nothing was written",
             hint="give the project another one: [postgres] database in devenv.toml",
         )
