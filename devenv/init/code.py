@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -187,6 +187,8 @@ def read_code(
     strings = {
         node.value: node.lineno for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
+    # The default of a variable is none that is fixed.
+    fallbacks = {found[1] for node in nodes if (found := read_variable(node))}
     names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     absolute = [node for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
     dotted = {f"{n.value.id}.{n.attr}" for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)}
@@ -197,7 +199,7 @@ def read_code(
         shapes=tuple(shapes),
         routes=tuple(read_routes(file, tree, module.names)),
         variables={found[0]: getattr(n, "lineno", 1) for n in nodes if (found := read_variable(n))},
-        endpoints={text: line for text, line in strings.items() if re.match(r"https?://[\w.-]+:\d+/?$", text)},
+        endpoints={text: line for text, line in strings.items() if is_address(text, fallbacks)},
         uses_dynamodb="dynamodb" in strings,
         writes=bool(names & {"put_item", "batch_write_item", "transact_write_items", "batch_writer"}),
         imports=frozenset(imported(nodes)),
@@ -210,6 +212,11 @@ def read_code(
         required=python_required(tree),
         checks_audience=any(isinstance(node, ast.keyword) and node.arg == "audience" for node in nodes),
     )
+
+
+def is_address(text: str, fallbacks: Collection[str | None]) -> bool:
+    """Return True for the address of a server that is not among the defaults of variables."""
+    return text not in fallbacks and re.match(r"https?://[\w.-]+:\d+/?$", text) is not None
 
 
 def key_texts(nodes: Iterable[ast.AST], scope: Scope) -> Iterator[tuple[str, int]]:

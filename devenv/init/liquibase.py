@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePath
 from typing import Final
 
 from devenv.core.late import late
+from devenv.init.step_commands import StepCommand
 
 FORMATTED: Final = late(r"\s*--\s*liquibase\s+formatted\s+sql\b", re.IGNORECASE)
 CHANGELOG: Final = late(r"^\s*(?:-\s*)?[\"']?databaseChangeLog[\"']?\s*:|<databaseChangeLog\b", re.MULTILINE)
 # A file or folder that a changelog names: `file: a.sql`, `"path": "sql/"`, `<sqlFile path="a.sql"/>`.
 NAMED: Final = late(r"\b(?:file|path|resourceFilter)[\"']?\s*[:=]\s*[\"']?(?:classpath:)?([\w./-]+)")
 CONTEXT: Final = late(r"\bcontext(?:Filter)?s?[\"']?\s*[:=]\s*[\"']?([A-Za-z][\w-]*)")
+BUILDS: Final = ("pom.xml", "build.gradle", "build.gradle.kts")
+BOOT: Final = late(r"spring-boot|springframework\.boot")
+SPRING_SETTINGS: Final = late(r"application\.(?:ya?ml|properties)")
+DISABLED: Final = late(r"spring\.liquibase\.enabled\s*[:=]\s*false|\bliquibase:\s*\{?\s*\n?\s*enabled:\s*false")
+PLUGIN: Final = late(r"<plugin>(?:(?!</plugin>).)*liquibase-maven-plugin(?:(?!</plugin>).)*</plugin>", re.DOTALL)
+OWN_ADDRESS: Final = late(r"<(?:url|propertyFile)>")
 SUFFIXES: Final = (".yaml", ".yml", ".xml", ".json")
 # Where a changelog's paths may start, beside its own folder.
 ROOTS: Final = ("src/main/resources", "resources", "db")
@@ -59,11 +66,44 @@ def named(log: str, texts: Mapping[str, str]) -> Iterator[str]:
                 break
 
 
+def started_with(texts: Mapping[str, str]) -> str | None:
+    """The build file of a Spring Boot application that runs the changelogs when it starts; None without one."""
+    off = any(
+        DISABLED.search(text) for name, text in texts.items() if SPRING_SETTINGS.fullmatch(posixpath.basename(name))
+    )
+    builds = [n for n, text in texts.items() if posixpath.basename(n) in BUILDS and BOOT.search(text)]
+    return next((n for n in builds if "liquibase-core" in texts[n] and not off), None)
+
+
+def maven_command(names: Collection[str], texts: Mapping[str, str]) -> StepCommand | None:
+    """`mvn liquibase:update`, where a pom.xml has the plugin without an address of its own, which would win."""
+    if started_with(texts):
+        return None  # Its paths differ from the plugin's: each changeset would run twice.
+    for name in sorted(texts):
+        found = PLUGIN.search(texts[name]) if posixpath.basename(name) == "pom.xml" else None
+        if found is None or OWN_ADDRESS.search(found[0]) or "changeLogFile" not in found[0]:
+            continue
+        folder = posixpath.dirname(name)
+        program = "./mvnw" if posixpath.join(folder, "mvnw") in names else "mvn"
+        url = "jdbc:postgresql://$PGHOST:$PGPORT/$PGDATABASE"
+        line = (
+            f'{program} -q liquibase:update "-Dliquibase.url={url}" "-Dliquibase.username=$PGUSER"'
+            ' "-Dliquibase.password=$PGPASSWORD"'
+        )
+        return StepCommand(("sh", "-c", f"cd {folder} && {line}" if folder else line), "", (), name)
+    return None
+
+
 def next_step(texts: Mapping[str, str]) -> list[str]:
     """The sentence about the changelogs: the setting that runs them by Liquibase's own command."""
     logs = changelogs(texts)
     if not logs:
         return []
+    if build := started_with(texts):
+        return [
+            f"{logs[0]}: a changelog of Liquibase: Spring Boot runs it when the application starts ({build} has"
+            " liquibase-core): no step of devenv does"
+        ]
     contexts = dict.fromkeys(found[1] for log in logs for found in CONTEXT.finditer(texts[log]))
     only = f" (contexts: {', '.join(contexts)}; choose by --contexts=…)" if contexts else ""
     folder = posixpath.dirname(logs[0]) or "."

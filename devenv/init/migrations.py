@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from devenv.init.entity_framework import framework_command, migration_files, unrun
-from devenv.init.liquibase import changelogs, next_step, of_liquibase
+from devenv.init.liquibase import changelogs, maven_command, next_step, of_liquibase
 from devenv.init.manifests import PackageFile
 from devenv.init.own_migrations import own_migrations
 from devenv.init.script_configs import script_migrations, told_files
@@ -42,6 +42,8 @@ KNEXFILE: Final = re.compile(r"knexfile\.[cm]?[jt]s")
 OTHERS: Final = (
     ("Rails", re.compile(r"(?:.*/)?db/migrate/\d+_\w+\.rb")),
     ("TypeORM, Sequelize or another tool", re.compile(r"(?:.*/)?migrations/\d+[-_][^/]+\.[cm]?[jt]s")),
+    ("Laravel", re.compile(r"(?:.*/)?database/migrations/\d{4}_\d\d_\d\d_\w+\.php")),
+    ("Doctrine", re.compile(r"(?:.*/)?migrations/(?:\d+/)?Version\d{14}\.php")),
     ("Ecto", re.compile(r"(?:.*/)?priv/repo/migrations/\d+_\w+\.exs")),
 )
 
@@ -83,8 +85,20 @@ def find_migrations(
         if found := finder(names, texts):
             return found
     found = find_other(names, texts, manifests) or find_framework(names, texts)
+    found = found or find_maven(names, texts)
     found = found or find_own(names, texts, manifests, documents or {})
     return found or find_prisma_schema(names, texts)
+
+
+def find_maven(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
+    """Liquibase's, where Maven has its plugin."""
+    logs = changelogs(texts)
+    command = maven_command(names, texts) if logs else None
+    if command is None:
+        return None
+    setting = {"command": command.command, "folder": str(PurePosixPath(logs[0]).parent)}
+    files = tuple(dict.fromkeys([*logs, *of_liquibase(texts)]))
+    return FoundMigrations("Liquibase", setting, files, command.evidence, True, command)
 
 
 def find_framework(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from devenv.init.code import Code, Function, Query
+from devenv.init.php_routes import in_place, php_routes
 from devenv.init.routes import Route
 from devenv.init.text_code import LARGEST, LONGEST, balanced, first, line_of, query_of
 
 TESTS: Final = frozenset(("test", "tests", "vendor"))
-ROUTE: Final = re.compile(r"(?:->|\bRoute::)get\(\s*(['\"])(/?[^'\"\s]*)\1\s*,")
-PLACE: Final = re.compile(r"\{(\w+)(?::(?:[^{}]|\{[^{}]*\})*)?\??\}")
 VARIABLE: Final = re.compile(
     r"\bgetenv\(\s*['\"](\w+)['\"]|\$_(?:ENV|SERVER)\[\s*['\"]([A-Z][A-Z0-9_]+)['\"]|(?<![\w>])env\(\s*['\"](\w+)['\"]"
 )
@@ -20,7 +19,6 @@ FUNCTION: Final = re.compile(r"\bfunction\s+(\w+)\s*\(([^)]*)\)[^{;]*\{")
 CONSTANT: Final = re.compile(r"\bconst\s+(?:string\s+)?(\w+)\s*=\s*['\"]([^'\"]*)['\"]")
 CALL: Final = re.compile(r"(?:->|::|\b)(\w+)\s*\(")
 CONDITION: Final = re.compile(r"['\"]KeyConditionExpression['\"]\s*=>\s*['\"]([^'\"]*)['\"]")
-CONTROLLER: Final = re.compile(r"\s*(?:\[\s*\\?(?:\w+\\)*(\w+)::class\s*,\s*['\"](\w+)['\"]|['\"](\w+)[@:](\w+)['\"])")
 LOOP: Final = re.compile(r"foreach\s*\(\s*\$(\w+)\s+as\s+(?:\$\w+\s*=>\s*)?\$(\w+)\s*\)")
 GIVEN: Final = re.compile(r"\$(\w+)\s*=\s*[^;=\n][^;\n]*(?:->|::)(\w+)\(")
 PAIR: Final = re.compile(r"['\"](\w+)['\"]\s*=>\s*\$(\w+)\[['\"](\w+)['\"]\]")
@@ -144,15 +142,11 @@ def template_of(expression: str, constants: Mapping[str, str]) -> str | None:
 
 def routes_in(file: str, text: str, texts: Mapping[str, str]) -> Iterator[Route]:
     """The routes for GET, each with what its closure, or the method of its controller, calls and shows."""
-    prefix = "/api" if file.endswith("routes/api.php") else ""
-    for found in ROUTE.finditer(text):
-        opening = text.index("(", found.start())
-        end = balanced(text, opening)
-        path = f"{prefix}/" + PLACE.sub(r"{\1}", found[2]).strip("/")
-        place, line, last, body = file, line_of(text, found.start()), line_of(text, end), text[found.end() : end]
-        if controller := CONTROLLER.match(body):
-            name, method = controller[1] or controller[3], controller[2] or controller[4]
-            place, line, last, body = method_of(name, method, texts) or (place, line, last, body)
+    for found in php_routes(file, text):
+        place, line, last, body = file, line_of(text, found.at), line_of(text, found.end), text[found.body : found.end]
+        if found.controller:
+            place, line, last, body = method_of(found.controller, found.method, texts) or (place, line, last, body)
+        path = in_place(found.path)
         yield Route(
             place,
             line,

@@ -26,6 +26,10 @@ SEEDER: Final = late(r"(?:(.*)/)?seeders/[^/]+\.[cm]?js")
 INSERTS: Final = late(
     r"\bINSERT\s+INTO\b|\.insert\(|\.create(?:Many)?\(|\.upsert\(|\.save\(|\.bulkCreate\(", re.IGNORECASE
 )
+ENV_FILES: Final = late(r"(?:^|/)(?:\.env[\w.-]*|(?:docker-)?compose[\w.-]*\.ya?ml)$")
+LARAVEL: Final = late(r"\bDB_CONNECTION[\"']?\s*[:=]\s*[\"']?pgsql")
+LARAVEL_HOST: Final = late(r"\bDB_HOST\b")
+SYMFONY: Final = late(r"^[^#\n]*\bDATABASE_URL[\"']?\s*[:=]\s*[\"']?(?:postgres|pgsql)", re.MULTILINE)
 NPX: Final = ("npx", "--no-install")
 
 
@@ -176,6 +180,8 @@ def migration_command(
         words = (*base, "runner", "ActiveRecord::Tasks::DatabaseTasks.migrate")
         words = words if structure in names else (*base, "db:migrate")
         return StepCommand(words, place, (), "config/application.rb")
+    if folder.endswith("migrations") and (command := php_command(folder, names, texts)) is not None:
+        return command
     known = packages_of(manifests)
     scripts = [(each, name, text) for each in reversed(known) for name, text in each.scripts.items()]
     scripts = [each for each in scripts if not BACK.search(f"{each[1]} {each[2]}")]
@@ -192,6 +198,19 @@ def migration_command(
         if {"sequelize-cli"} & manifest.packages:
             return StepCommand((*NPX, "sequelize-cli", "db:migrate"), manifest.folder, (), manifest.file)
     return None
+
+
+def php_command(folder: str, names: Sequence[str], texts: Mapping[str, str]) -> StepCommand | None:
+    """Laravel's or Doctrine's command, where the variables of the database come from the environment: Postgres's."""
+    place = re.sub(r"(?:^|/)(?:database/)?migrations$", "", folder)
+    settings = [text for name, text in texts.items() if ENV_FILES.search(name)]
+    laravel = folder.endswith("database/migrations")
+    program = "artisan" if laravel else "bin/console"
+    words = ("migrate", "--force") if laravel else ("doctrine:migrations:migrate", "--no-interaction")
+    needed = [LARAVEL, LARAVEL_HOST] if laravel else [SYMFONY]
+    if posixpath.join(place, program) not in names or not any(all(p.search(t) for p in needed) for t in settings):
+        return None
+    return StepCommand(("php", program, *words), place, (), posixpath.join(place, program))
 
 
 def chained(first: StepCommand, second: StepCommand) -> list[str]:

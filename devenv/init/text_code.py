@@ -31,9 +31,9 @@ def line_of(text: str, at: int) -> int:
     return text.count("\n", 0, at) + 1
 
 
-def balanced(text: str, at: int) -> int:
-    """The place behind the bracket that closes the one at `at`, at most LONGEST away. Quotes count."""
-    depth, quote, last = 0, "", min(len(text), at + LONGEST)
+def balanced(text: str, at: int, longest: int = LONGEST) -> int:
+    """The place behind the bracket that closes the one at `at`, at most `longest` away. Quotes count."""
+    depth, quote, last = 0, "", min(len(text), at + longest)
     for place in range(at, last):
         character = text[place]
         if quote:

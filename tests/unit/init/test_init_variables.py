@@ -143,3 +143,16 @@ def test_the_key_of_an_applications_own_tokens_is_made(tmp_path: Path) -> None:
     lines = "".join(f"{name}={value}\n" for name, value in {**own, **others}.items())
     env, _ = env_of(tmp_path, {".env.example": lines})
     assert env == dict.fromkeys(own, "{key}")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('URL = os.getenv("DDB_URL", "http://localhost:8000")', False),
+        ('URL = "http://localhost:8000"', True),
+    ],
+)
+def test_the_default_of_a_variable_is_no_fixed_endpoint(tmp_path: Path, line: str, said: bool) -> None:
+    text = f'import os\nimport boto3\n{line}\nddb = boto3.resource("dynamodb", endpoint_url=URL)\n'
+    _, written = env_of(tmp_path, {"app.py": text})
+    assert ("Scripts contain fixed endpoints" in written) == said
