@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 TAIL_LINES: Final = 15
 TAIL_BYTES: Final = 8_000
+# So much of a failed program's output is searched for its first error: drivers print long objects behind it.
+OUTPUT_BYTES: Final = 200_000
+ERROR: Final = late(r"\b(?:\w*error|\w*exception|fatal|panic)\b\W", re.IGNORECASE)
 # A longer file is no script.
 FILE_BYTES: Final = 1_000_000
 LINE_BYTES: Final = 1 << 20
@@ -270,8 +273,15 @@ def nothing_made(what: str, written: Iterable[WrittenAddress]) -> DevenvError:
 
 
 def last_lines(log: Path, start: int) -> str:
-    """The last lines that were written to `log` behind byte `start`."""
+    """The last lines that were written to `log` behind byte `start`, and before them the first that names an error."""
     with log.open("rb") as file:
-        file.seek(max(start, log.stat().st_size - TAIL_BYTES))
+        size = log.stat().st_size
+        file.seek(max(start, size - OUTPUT_BYTES))
         lines = file.read().decode(errors="replace").splitlines()
-    return "\n".join(lines[-TAIL_LINES:]) or "(no output)"
+    tail = lines[-TAIL_LINES:]
+    while len(tail) > 1 and sum(map(len, tail)) > TAIL_BYTES:
+        del tail[0]
+    first = next((line for line in lines if ERROR.search(line)), None)
+    if first is not None and first not in tail:
+        tail = [first[:500], "…", *tail]
+    return "\n".join(tail)[-TAIL_BYTES:] or "(no output)"

@@ -18,6 +18,11 @@ PYTHON: Final = late(r"(?:ModuleNotFoundError|^.*python[\w.]*): No module named 
 NODE: Final = late(r"Cannot find (?:module|package) '([^'./][^']*)'")
 # The answers of DynamoDB and of DynamoDB Local for a table that is not there, and how programs name a table.
 NO_TABLE: Final = late(r"ResourceNotFoundException|non-existent table")
+# Postgres' words: relation "users" already exists, type "state" already exists.
+EXISTS: Final = late(
+    r"\b(relation|type|function|schema|constraint|trigger|index|view|extension|column|policy) (\"[^\"]{1,120}\")"
+    r"(?: (?:of|for) relation \"[^\"]{1,120}\")? already exists"
+)
 NAMED: Final = late(r"""(?:TableName['"]?\s*[:=]|\bTable\()\s*['"]([\w.-]{3,255})['"]""")
 NAME: Final = late(r"[\w.-]{3,255}")
 SHOWN: Final = 3
@@ -47,6 +52,16 @@ def explain_lacking(root: Path, said: str, python: str) -> tuple[str, str] | Non
         place = "" if folder == root else f"cd {folder.relative_to(root)} && "
         return f"the package {name} is not installed", f"{place}{words}, then: devenv up"
     return None
+
+
+def explain_existing(said: str) -> tuple[str, str] | None:
+    """(cause, hint) for a setup that creates what an earlier setup made; None for any other end."""
+    if not (found := EXISTS.search(said)):
+        return None
+    return (
+        f"the database already has {found[1]} {found[2]}: an earlier setup, or another program, created it",
+        "devenv setup (rebuilds the database; all data in it is lost)",
+    )
 
 
 def explain_table(

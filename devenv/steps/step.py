@@ -23,6 +23,7 @@ from devenv.core.late import late
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceName, StepState
 from devenv.core.value import Value
 from devenv.steps.command import find_addresses, nothing_made, run_command
+from devenv.steps.lacking import explain_existing
 from devenv.steps.ledger import Ledger, ParsedFiles
 from devenv.steps.stamps import FileStamp, Reading
 from devenv.stores.dynamodb.client import Dynamo
@@ -347,9 +348,9 @@ class Step(msgspec.Struct, frozen=True):
         except DevenvError as error:
             with Ledger(ctx.ledger) as ledger:
                 ledger.set_mark(self.name, inputs.hash, "failed", error.what)
-            raise DevenvError(
-                error.what, exit_code=Exit.STEP, detail=error.detail, cause=error.cause, hint=error.hint
-            ) from None
+            own = self.name == "setup" and not fresh and error.hint is None
+            cause, hint = (explain_existing(error.detail or "") if own else None) or (error.cause, error.hint)
+            raise DevenvError(error.what, exit_code=Exit.STEP, detail=error.detail, cause=cause, hint=hint) from None
         left = not fresh and ((stale and outcome.warnings) or (before is not None and before.reason == OLD_ITEMS))
         with Ledger(ctx.ledger) as ledger:
             ledger.set_mark(self.name, inputs.hash, "done", OLD_ITEMS if left else outcome.summary)

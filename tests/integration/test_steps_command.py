@@ -212,3 +212,25 @@ def test_a_command_that_expects_the_database_gets_an_empty_one(small: Any) -> No
     assert small.sql("SELECT count(*) FROM jam") == [(0,)]
     small.run("setup", fresh=True)
     assert small.sql("SELECT count(*) FROM jam") == [(0,)]
+
+
+def test_a_long_output_keeps_the_line_that_names_the_error(small: Any) -> None:
+    """Drivers print an object of many lines behind it."""
+    script = "echo begin; echo 'error: no such thing'; for i in $(seq 0 59); do echo \"  line: $i,\"; done; exit 1"
+    small.steps["setup"] = {"command": ["sh", "-c", script]}
+    with pytest.raises(DevenvError) as caught:
+        small.run("setup")
+    lines = str(caught.value.detail).splitlines()
+    assert lines[:2] == ["error: no such thing", "…"]
+    assert "  line: 59," in lines
+
+
+def test_a_command_on_what_an_earlier_setup_made_is_told_of_it(small: Any) -> None:
+    small.write("a.sql", "CREATE TABLE boats (id int)")
+    small.steps["setup"] = {"files": ["a.sql"]}
+    small.run("setup")
+    small.steps["setup"] = {"command": ["sh", "-c", "echo 'error: relation \"boats\" already exists'; exit 1"]}
+    with pytest.raises(DevenvError) as caught:
+        small.run("setup")
+    assert 'already has relation "boats"' in (caught.value.cause or "")
+    assert (caught.value.hint or "").startswith("devenv setup")

@@ -94,7 +94,8 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
         return StepState("setup", "pending", f"database {ctx.postgres.database} has not been set up by devenv")
     hash, missing, left = record
     if hash != inputs.hash:
-        return StepState("setup", "stale", "its SQL files changed")
+        changed = "migrations or settings" if ctx.settings.steps.setup.migrations else "SQL files"
+        return StepState("setup", "stale", f"its {changed} changed")
     if missing:
         return StepState("setup", "stale", f"no longer there: {missing}")
     if left:
