@@ -127,7 +127,7 @@ class Ran(Value, frozen=True):
     the form of what was returned; `nothing`: it returned no value at all. `returned` are the fields that it had to
     return: name, expected, observed. `names` are the fields of the entries, as the function calls them. `unfound` says
     what of a function that could not be called was not found, and what to write instead. `denied` says what hides the
-    row of a lookup from the application's role.
+    row of a lookup from the application's role. `namesake` is the table of another schema that a lookup's row is from.
     """
 
     function: str
@@ -144,6 +144,7 @@ class Ran(Value, frozen=True):
     names: tuple[str, ...] = ()
     unfound: Unfound | None = None
     denied: Denied | None = None
+    namesake: str | None = None
 
 
 class LibraryObservation(Observation, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import pytest
 from tests.faults.trace.answers import ANSWERS
 from tests.faults.trace.bench import GROUP, Bench
 from tests.faults.trace.blind import BLIND
+from tests.faults.trace.blind_more import BLIND_MISSED, BLIND_MORE, BLIND_TAPPED
 from tests.faults.trace.breaks import Fault, code
 from tests.faults.trace.catalog import FAULTS
 from tests.faults.trace.controls import ABROAD, CLIENT, CONTROLS, Control, ended_connections
@@ -52,12 +53,36 @@ def test_what_one_call_alone_does_not_show_is_named(bench: Bench, fault: Fault) 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("fault", [*OBJECTS, *BLIND], ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", [*OBJECTS, *BLIND, *BLIND_MORE], ids=lambda fault: fault.name)
 def test_what_is_wrong_is_named_beside_its_layer(bench: Bench, fault: Fault) -> None:
     case = run_fault(bench, fault)
     assert case.counted, "a case whose answer does not change proves nothing"
     assert (case.said_layer, case.said_kind) == (fault.layer, fault.kind), case.said
     assert case.lacking == [], case.said
+
+
+@pytest.fixture(scope="module")
+def tapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    made = Bench.open(tmp_path_factory.mktemp("faults-tapped") / "project", "--tap")
+    yield made
+    made.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", BLIND_TAPPED, ids=lambda fault: fault.name)
+def test_what_only_the_running_application_reads_is_named(tapped: Bench, fault: Fault) -> None:
+    case = run_fault(tapped, fault)
+    assert case.counted, "a case whose answer does not change proves nothing"
+    assert (case.said_layer, case.said_kind) == (fault.layer, fault.kind), case.said
+    assert case.lacking == [], case.said
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", BLIND_MISSED, ids=lambda fault: fault.name)
+def test_a_known_miss_has_its_layer(bench: Bench, fault: Fault) -> None:
+    case = run_fault(bench, fault)
+    assert case.counted, "a case whose answer does not change proves nothing"
+    assert (case.said_layer, case.said_kind) == (fault.layer, fault.kind), case.said
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)

@@ -339,8 +339,20 @@ def judge_lookup(guard: Ran, earlier: Sequence[LayerFinding]) -> Iterator[LayerF
     else:
         differing = ", ".join(f"`{name}` is {observed or 'missing'}, not {wanted}" for name, wanted, observed in wrong)
         text = f"{guard.function} finds a different row than the user's: {differing}"
-    fault = library_fault(guard, "wrong_row", text, lookup_text(guard), status="mutated")
+    cause = "; ".join(filter(None, (lookup_text(guard), namesake_text(guard)))) or None
+    fault = library_fault(guard, "wrong_row", text, cause, status="mutated")
     yield with_denied(fault, guard, fault.cause)
+
+
+def namesake_text(guard: Ran) -> str | None:
+    """The table that the row is from, and that the session's search_path is not what the driver reports."""
+    if guard.namesake is None:
+        return None
+    schema = guard.namesake.partition(".")[0]
+    sessions = [one.session for one in guard.asked or () if one.session and "search_path" in one.session]
+    hidden = sessions and not any(schema in session for session in sessions)
+    why = ": the driver reports another search_path, so a connection pool in between may have changed it"
+    return f"this row is in {guard.namesake}{why if hidden else ''}"
 
 
 def with_denied(fault: LayerFinding, ran: Ran, head: str | None) -> LayerFinding:

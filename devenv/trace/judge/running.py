@@ -17,6 +17,8 @@ from devenv.trace.observation import Answer, Observations, Ran
 KINDS: Final = frozenset(["items_lost", "body_changed", "not_authorised", "status"])
 # An earlier fault of these layers explains a wrong answer.
 BLAMED: Final = frozenset(["environment", "services", "postgres", "pattern", "library", "cache"])
+# So many alike reads for one request are one per entry.
+OFTEN: Final = 10
 PARAMETER: Final = late(r"%\(\w+\)s|%s|\$\d+|(?<!:):\w+|\?")
 PRIVATE: Final = Fix(
     "make shared caches skip answers that depend on the user (Cache-Control: private or no-store), or add the user to "
@@ -113,20 +115,33 @@ def parted_text(seen: Observations) -> str | None:
     asked, ran = seen.http.asked, seen.library.ran
     if asked is None or ran is None:
         return None
-    if not asked:
-        return (
-            "reads nothing at the addresses that devenv gave it: the answer was kept in the application or in a cache "
-            "in front of it, or its code takes another address (from a file such as .env)"
-        )
     lookups = [guard for guard, _ in seen.library.guards if guard.returned]
     others = [guard for guard, _ in seen.library.guards if not guard.returned]
+    if not asked:
+        first = next(((run, call) for run in (*lookups, *others, ran) for call in run.asked or ()), None)
+        even = f", not even {shown(first[1])} of {first[0].function}" if first else ""
+        return (
+            f"reads nothing at the addresses that devenv gave it{even}: the answer was kept in the application or in a "
+            "cache in front of it, or its code takes another address (from a file such as .env)"
+        )
     known = [call for run in (*lookups, *others, ran) for call in run.asked or ()]
     strange = [one for one in asked if not any(alike(one, call) for call in known)]
     for run in (*lookups, *others, ran):
         told = list(parts_of(run, asked, strange))
         if told:
             return "; ".join(told)
-    return None
+    return often_text(strange)
+
+
+def often_text(strange: Sequence[StoreCall]) -> str | None:
+    """The read that the running application repeats most, beside those of its functions; None: none that often."""
+    kinds: dict[str, list[StoreCall]] = {}
+    for one in strange:
+        kinds.setdefault(form(one.sql) if one.sql is not None else f"{one.operation} {one.table}", []).append(one)
+    most = max(kinds.values(), key=len, default=[])
+    if len(most) < OFTEN:
+        return None
+    return f"sends {len(most)} reads like {shown(most[0])}, which none of the declared functions sends"
 
 
 def parts_of(run: Ran, asked: Sequence[StoreCall], strange: Sequence[StoreCall]) -> Iterator[str]:

@@ -29,6 +29,7 @@ from devenv.trace.judge.library import judge_library
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.environment import find_diverted, place_call
 from devenv.trace.layers.functions import lacks_arguments, look_for, needs_arguments
+from devenv.trace.layers.namesakes import find_namesake
 from devenv.trace.layers.pattern import declared_guard
 from devenv.trace.layers.roles import explain_role
 from devenv.trace.layers.tapped import Watched, watching
@@ -175,7 +176,7 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
         (corrected, *others), _ = read_runs(inquiry, order, ended_other, theirs)
     pages = 1 if order.section.page and order.calls else 0
     page, guards = next(iter(others[:pages]), None), others[pages:]
-    guards = [replace(guard, denied=explain_role(inquiry, guard)) for guard in guards]
+    guards = [replace(one, denied=explain_role(inquiry, one), namesake=find_namesake(inquiry, one)) for one in guards]
     declared = declared_guard(inquiry, inquiry.question.trace.pattern, given.person)
     patterns = [declared_guard(inquiry, guard.section.pattern, given.person) for guard in order.guards]
     changed = left.get("environ") or {}

@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.faults.trace.answers import ANSWERS
 from tests.faults.trace.bench import Bench
 from tests.faults.trace.blind import BLIND
+from tests.faults.trace.blind_more import BLIND_MISSED, BLIND_MORE, BLIND_TAPPED
 from tests.faults.trace.breaks import Fault
 from tests.faults.trace.catalog import FAULTS
 from tests.faults.trace.controls import CONTROLS
@@ -33,7 +34,8 @@ GROUPS = {
     "lookups": ("faults of the lookup of the user", LOOKUPS),
     "running": ("faults of the running process", RUNNING),
     "objects": ("faults whose object is hard to name", OBJECTS),
-    "blind": ("faults written without knowledge of the code", BLIND),
+    "blind": ("faults written without knowledge of the code", (*BLIND, *BLIND_MORE, *BLIND_MISSED)),
+    "tapped": ("faults that name their object with --tap only", BLIND_TAPPED),
 }
 
 
@@ -60,7 +62,7 @@ def main() -> int:
             cases = {
                 name: run_all(bench, [fault for fault in faults if only in fault.name])
                 for name, (_, faults) in GROUPS.items()
-                if name in wanted
+                if name in wanted and (arguments.tap or name != "tapped")
             }
             pairs = PAIRS if "pairs" in wanted else ()
             both = [run_pair(bench, *pair) for pair in pairs if only in f"{pair[0].name} + {pair[1].name}"]

@@ -328,3 +328,18 @@ def test_the_lookup_of_the_user_is_held_against_the_declared_row() -> None:
     assert "`id` is u-bo, not u-ada, `name` is missing, not ada" in another.summary
     gone = PostgresObservation(findings=(Finding("missing_row", ""),))
     assert verdict(seen(("id", "u-ada", None), postgres=gone)) == ("postgres", "missing_row")
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("old, public", "with search_path old, public; this row is in old.people"),
+        ("public", "the driver reports another search_path, so a connection pool in between may have changed it"),
+    ],
+)
+def test_the_table_of_another_schema_that_a_row_is_from_is_named(path: str, says: str) -> None:
+    asked = StoreCall("SQL", sql="SELECT id", store="postgres", session=f"as ada with search_path {path}", count=1)
+    guard = Ran("find_me()", "returned", asked=(asked,), returned=(("id", "u-ada", "u-bo"),), namesake="old.people")
+    first = judge(SUBJECT, with_guard(guard)).first
+    assert first is not None
+    assert (first.cause or "").endswith(says)

@@ -50,7 +50,8 @@ def test_without_a_tap_the_place_stays_open() -> None:
 
 def test_an_application_that_asks_no_store() -> None:
     assert running().endswith(
-        "reads nothing at the addresses that devenv gave it: the answer was kept in the application or in a cache in "
+        "reads nothing at the addresses that devenv gave it, not even Query letters where pk = MSG#g-1 descending of "
+        "list_letters(): the answer was kept in the application or in a cache in "
         "front of it, or its code takes another address (from a file such as .env)"
     )
 
@@ -62,6 +63,13 @@ def test_a_read_that_is_not_sent() -> None:
         "where pk = MSG#g-1 descending instead"
     )
     assert running(LOOKUP).endswith("unlike list_letters(): it kept an answer, or sends another query")
+
+
+def test_a_read_for_each_entry_is_counted() -> None:
+    user = StoreCall("SQL", sql="SELECT name FROM people WHERE id = $1", count=1, store="postgres")
+    told = "sends 12 reads like `SELECT name FROM people WHERE id = $1`, which none of the declared functions sends"
+    assert running(SENT, *[user] * 12).endswith(told)
+    assert "in the running process" in running(SENT, *[user] * 3)
 
 
 def test_another_table_is_named_before_another_read_of_the_same_store() -> None:
