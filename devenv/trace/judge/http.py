@@ -70,6 +70,15 @@ READABLE: Final = Fix("let the route, or a proxy in front of it, send whole JSON
 ENCODED: Final = Fix("send no Content-Encoding unless the request's Accept-Encoding names it")
 ALL_LOST: Final = "the list is lost between function and answer"
 LOG: Final = Fix("read the application's log", "devenv logs backend --tail 50")
+RECORD: Final = Fix("record the calls of the route, then trace again: `devenv requests` lists them", "devenv up --tap")
+RECORDED: Final = Fix("compare the calls of the route, which the tap recorded, with its answer", "devenv requests")
+
+
+def look_closer(seen: Observations, kind: str) -> Fix:
+    """Return where to look for the cause of an answer: in the log if it may tell, else in the route's calls."""
+    if kind in ("status", "not_authorised", "timed_out") or log_text(seen):
+        return LOG
+    return RECORD if seen.http.asked is None else RECORDED
 
 
 def page_of_html(subject: Subject) -> Fix:
@@ -143,7 +152,9 @@ def find_http(
     if member is None:
         return []
     judged = judge_member(subject, seen, member, expected, earlier)
-    named = [explain_left_out(one, subject, member.names) if one.fix == LOG else one for one in judged]
+    named = [
+        explain_left_out(one, subject, member.names) if one.fix in (LOG, RECORD, RECORDED) else one for one in judged
+    ]
     located = [one if one.fix == ADDRESS else by_whom(outside_function(one, seen, earlier), seen) for one in named]
     explained = explain_fields(located, subject, seen.dynamodb.entries)
     found = explain_ids(explained, subject, "http", member.entries, member.names)
@@ -466,7 +477,7 @@ def http_fault(
         cause = f"{cause}; {stale}" if cause else stale
         fix = Fix("start the application again, then trace again", "devenv restart backend")
     else:
-        fix = fix or LOG
+        fix = fix or look_closer(seen, kind)
     subjects = (between.missing_ids or between.extra_ids or tuple(c.id for c in between.changed)) if between else ids
     return LayerFinding(
         kind,

@@ -29,6 +29,10 @@ RESTART: Final = Fix(
     "code of the route, whose calls `devenv up --tap` shows",
     "devenv restart backend",
 )
+TAPPED: Final = Fix(
+    RESTART.text.replace("`devenv up --tap` shows", "`devenv requests` lists"),
+    RESTART.command,
+)
 
 
 def outside_function(finding: LayerFinding, seen: Observations, earlier: Sequence[LayerFinding]) -> LayerFinding:
@@ -66,7 +70,8 @@ def outside_function(finding: LayerFinding, seen: Observations, earlier: Sequenc
     if parted:
         new = f"{ran.function} is correct when called in a new process"
         place = f"{new}. For this request, the running application {parted}"
-    return replace(finding, cause=f"{finding.cause}; {place}" if finding.cause else place, fix=RESTART)
+    fix = RESTART if seen.http.asked is None else TAPPED
+    return replace(finding, cause=f"{finding.cause}; {place}" if finding.cause else place, fix=fix)
 
 
 def by_whom(finding: LayerFinding, seen: Observations) -> LayerFinding:

@@ -385,13 +385,13 @@ def was_loaded(inquiry: TraceContext, form: Items, wanted: Mapping[str, Mapping[
 
 
 def known_ids(inquiry: TraceContext) -> list[str]:
-    """The ids that such subjects have, those with the most items first."""
+    """The ids that such subjects have and that are sound, those with the most items first."""
     trace = inquiry.question.trace
     name = next(iter(trace.where or (trace.kinds[0].where if trace.kinds else ())), None)
     kinds = kind_names(inquiry)
     counts: dict[str, int] = {}
     for record in inquiry.facts.judgement().records:
-        if name and record.kind is not None and (text := record.id(name)) is not None:
+        if name and name not in record.bad and record.kind is not None and (text := record.id(name)) is not None:
             counts[text] = counts.get(text, 0) + (record.kind.name in kinds)
     return sorted(counts, key=lambda text: -counts[text])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -155,4 +156,15 @@ def test_fields_that_no_entry_of_the_api_has_are_the_routes_or_the_declarations(
     some = judge(SUBJECT, with_member(entries=(without[0], *STORED[1:]), names=("id", "text", "at", "by"))).first
     assert some is not None
     assert some.fix is not None
-    assert some.fix.command == "devenv logs backend --tail 50"
+    assert some.fix.command == "devenv up --tap"
+    # With the tap, what the route asked is recorded already; a log that tells of an error comes first.
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"asked": ()}, "devenv requests"),
+        ({"log": ("ERROR x",)}, "devenv logs backend --tail 50"),
+    ]
+    for changes, command in cases:
+        seen = with_member(entries=(without[0], *STORED[1:]), names=("id", "text", "at", "by"))
+        again = judge(SUBJECT, replace(seen, http=replace(seen.http, **changes))).first
+        assert again is not None
+        assert again.fix is not None
+        assert again.fix.command == command
