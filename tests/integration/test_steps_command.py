@@ -225,7 +225,7 @@ def test_a_long_output_keeps_the_line_that_names_the_error(small: Any) -> None:
     assert "  line: 59," in lines
 
 
-def test_a_command_on_what_an_earlier_setup_made_is_told_of_it(small: Any) -> None:
+def test_a_command_on_what_an_earlier_setup_made_says_so(small: Any) -> None:
     small.write("a.sql", "CREATE TABLE boats (id int)")
     small.steps["setup"] = {"files": ["a.sql"]}
     small.run("setup")
