@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from devenv.host.files import read_text
+from devenv.steps.schema_load.forms import CREATE
 
 DOCUMENT: Final = re.compile(
     r"(?:README|INSTALL|DEVELOPMENT|CONTRIBUTING)(?:\.(?:md|rst|txt|adoc))?|[Mm]akefile|Procfile(?:\.\w+)?|[Jj]ustfile"
@@ -44,6 +45,11 @@ def read_documents(root: Path, names: Collection[str]) -> dict[str, str]:
                 continue
             found |= {name: text} if text else {}
     return found
+
+
+def commands_in(documents: Mapping[str, str]) -> dict[str, str]:
+    """The documents with commands that make tables, `aws dynamodb create-table …`."""
+    return {name: text for name, text in documents.items() if CREATE.search(text)}
 
 
 def documented_port(documents: Mapping[str, str], program: str) -> int | None:

@@ -126,9 +126,12 @@ class TraceDrafter(LibraryDrafter):
 
     def is_one_thing(self, pattern: FoundPattern) -> bool:
         """Return True for one item by its key, which a function gives back whole, and a route asks for."""
-        function = pattern.query.function
-        if self.route_of(pattern) is None:
+        function, route = pattern.query.function, self.route_of(pattern)
+        if route is None:
             return False
+        if not function.name:
+            # The handler of the route gets the item itself.
+            return route.line <= pattern.query.line <= route.end and function.short in route.wraps
         if function.file.endswith(UNCALLED):
             return function.whole or bool(function.results)
         return function.whole and self.is_callable(function) and not self.is_view(function)

@@ -43,10 +43,18 @@ ROUTERS: Final = re.compile(r'"(?:net/http|github\.com/(?:go-chi|gorilla|gin-gon
 PATH: Final = re.compile(r"(?:(?P<method>[A-Z]+) )?(?P<path>/.*)")
 PLACE: Final = re.compile(r":(\w+)|\{(\w+)(?::[^{}]*|\.\.\.)?\}")
 ASKED: Final = re.compile(r"(?:Query\(\)\.Get|\.Query|FormValue|QueryParam|DefaultQuery)\(\s*\"(\w+)\"")
+# A function for every method that takes a body or changes data answers no GET; one that names GET may.
+CHANGES: Final = re.compile(
+    r"\.Body\b|\bMethod(?:Post|Put|Patch|Delete)\b|\.(?:Put|Delete|Update|BatchWrite|TransactWrite)Items?\("
+    r"|\b(?:INSERT\s+INTO|DELETE\s+FROM)\b"
+)
+CHANGER: Final = re.compile(r"(?i:create|add|delete|remove|update|save|put|post|insert|upload|register)(?=[A-Z_]|$)")
+NAMES_GET: Final = re.compile(r"\bMethodGet\b|\"GET\"")
 POSTS: Final = re.compile(r"\.Methods\(\s*(?:\"|http\.Method)(?!GET|Get)")
 LISTENS: Final = re.compile(r"\.ListenAndServe\b|\.(?:Run|Start|Listen)\(")
 # What reads every page: of the SDK, and of guregu/dynamo.
 PAGES: Final = ("Paginator(", "QueryPages", "ExclusiveStartKey", ".All(", ".AllWithContext(", ".Iter()")
+METHODS: Final = re.compile(r"\.Methods\(")
 TESTED: Final = "_test.go"
 
 
@@ -302,10 +310,17 @@ class GoReader:
                             f"{self.file}:{script.line(at)}: a route whose path is computed: declare [trace.*]"
                         )
                 elif found["method"] in (None, "GET") and not POSTS.match(script.text, script.tokens[closing].at + 1):
-                    yield self.route(at, closing, before + found["path"], handlers)
+                    given = found["method"] or token.text in GETS
+                    route = self.route(at, closing, before + found["path"], handlers, any_method=not given)
+                    yield from [route] if route else []
 
-    def route(self, at: int, closing: int, path: str, handlers: Mapping[str, tuple[GoReader, JsFunction]]) -> Route:
-        """One route: what its function calls, reads behind the `?`, and cuts off a path that ends with a slash."""
+    def route(
+        self, at: int, closing: int, path: str, handlers: Mapping[str, tuple[GoReader, JsFunction]], *, any_method: bool
+    ) -> Route | None:
+        """One route: what its function calls, reads behind the `?`, and cuts off a path that ends with a slash.
+
+        None for a function of `any_method` that only writes.
+        """
         script = self.script
         text = script.text[script.tokens[at].at : script.tokens[closing].at]
         inside = [script.word(n) for n in range(at + 3, closing)]
@@ -317,6 +332,10 @@ class GoReader:
             calls |= reader.functions[block].calls
             text += reader.script.text[begin(reader.script, block) : end(reader.script, block)]
             wraps |= reader.wrapped(block.begin, block.end, reader.scopes[block])
+        behind = script.text[script.tokens[closing].at + 1 :][:20]
+        silent = any_method and not NAMES_GET.search(text) and not METHODS.match(behind)
+        if silent and (CHANGES.search(text) or any(CHANGER.match(name) for name in set(inside) & set(handlers))):
+            return None
         rest = re.search(r"(?:(\w+)\s*:=\s*)?strings\.(?:TrimPrefix|CutPrefix)\(\s*\w+\.URL\.Path", text)
         if path.endswith("/") and rest:
             path += "{" + (rest[1] or "rest") + "}"

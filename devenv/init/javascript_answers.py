@@ -11,6 +11,8 @@ GIVEN: Final = re.compile(r"\b(?:const|let|var)\s+(\w+)\s*=\s*(?:await\s+)?(?:[\
 MAPPED: Final = r"(?:\.map\(\s*\(?\s*(\w+)\s*\)?\s*=>\s*\(\{((?:[^{}]|\{[^{}]*\})*)\}\))?"
 # `res.json({ loans: Items })`, of a handler that sends the query itself.
 ITEMS: Final = re.compile(r"(?:json|send)\(\s*\{(?:[^{}]*,)?\s*(\w+)\s*:\s*(?:\w+\.)?Items\b")
+# `res.json(result.Item)`, `res.json({ visit: Item })`, of a handler that gets one item itself.
+ITEM: Final = re.compile(r"(?:json|send)\(\s*(?:\{(?:[^{}]*,)?\s*(\w+)\s*:\s*)?(?:\w+\.)?Item\b")
 # `const { data } = await Order.query.byCustomer({ … }).go()`, `const { Items: rows } = await doc.send(…)`.
 TAKEN: Final = re.compile(r"\{\s*(data|Items)\s*(?::\s*(\w+)\s*)?(?:=[^{}]*)?\}\s*=\s*await\b")
 # `const [deps, notices] = await Promise.all([list(…), notices(…)])`.
@@ -53,6 +55,8 @@ def read_answer(text: str, own: str = "") -> tuple[dict[str, str], dict[str, dic
     wraps = {function: field for field, function in CALLED.findall(text)}
     if (own_items := ITEMS.search(text)) is not None:
         wraps[own] = own_items[1]
+    elif (own_item := ITEM.search(text)) is not None and own not in wraps:
+        wraps[own] = own_item[1] or ""
     answers: dict[str, dict[str, str]] = {}
     given = [*GIVEN.findall(text), *together(text), *((name or kind, own) for kind, name in TAKEN.findall(text))]
     for name, function in given:

@@ -29,6 +29,9 @@ READS_HEADER: Final = re.compile(
     r"headers?\s*(?:\.|\[|\(|\.get\(|\.Get\()\s*['\"]?authorization\b|HTTPBearer|OAuth2PasswordBearer|header\(['\"]authorization",
     re.IGNORECASE,
 )
+# `interface Payload { userId: string }`, `type Payload = { … }`, and a field of its body.
+DECLARED_TYPE: Final = re.compile(r"\b(?:interface|type)\s+(\w+)\s*=?\s*\{([^{}]*)\}")
+FIELD: Final = re.compile(r"^\s*(\w+)\??\s*:", re.MULTILINE)
 # `tokenUse: 'id'`, `claims["token_use"] != "access"`.
 TOKEN_USE: Final = re.compile(r"token_?use['\"]?\s*[\])]*\s*(?::|[!=]==?)\s*['\"](id|access)['\"]", re.IGNORECASE)
 PROGRAMS: Final = (".py", ".js", ".cjs", ".mjs", ".ts", ".cts", ".mts", ".go")
@@ -84,12 +87,15 @@ def owns(node: ast.stmt) -> bool:
 def scripts_jwt(scripts: Mapping[str, JsScript]) -> Iterator[JwtUse]:
     """The calls in the files of JavaScript and TypeScript; the key may be a constant of another file."""
     outside = values_outside(scripts)
+    types = {name: body for script in scripts.values() for name, body in DECLARED_TYPE.findall(script.text)}
     for file, script in scripts.items():
-        yield from script_jwt(file, script, outside[file])
+        yield from script_jwt(file, script, outside[file], types)
 
 
-def script_jwt(file: str, script: JsScript, outside: Mapping[str, ast.expr]) -> Iterator[JwtUse]:
-    """The calls in one file. `outside` are the values that other files give names."""
+def script_jwt(
+    file: str, script: JsScript, outside: Mapping[str, ast.expr], types: Mapping[str, str]
+) -> Iterator[JwtUse]:
+    """The calls in one file. `outside` are the values that other files give names, `types` the bodies of types."""
     if "jsonwebtoken" not in script.text:
         return
     parser = JsParser(script)
@@ -104,6 +110,11 @@ def script_jwt(file: str, script: JsScript, outside: Mapping[str, ast.expr]) -> 
             continue
         block = script.block_of(at)
         names = {**outside, **declared(script), **(declared(script, block.begin, block.end) if block else {})}
+        if isinstance(call.args[0], ast.Name) and call.args[0].id not in names:
+            typed = re.search(rf"\b{re.escape(call.args[0].id)}\s*:\s*(\w+)", script.text)
+            fields = FIELD.findall(types.get(typed[1] if typed else "", ""))
+            whole = ast.Dict(keys=[ast.Constant(value=each) for each in fields], values=[*map(ast.Name, fields)])
+            names |= {call.args[0].id: whole} if fields else {}
         options = {
             str(key.value): value
             for given in call.args[2:3]

@@ -7,8 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from devenv.init.entities import ID_NAMES, UUID, FoundEntity, free_name, singular, snake
-from devenv.init.propose import HANDLES, ID_END, FoundLink, make_link, sign_in_column, values_of, word_before
+from devenv.init.entities import ID_NAMES, PLACE, UUID, FoundEntity, free_name, singular, snake
+from devenv.init.propose import (
+    HANDLES,
+    ID_END,
+    FoundLink,
+    is_word_of,
+    make_link,
+    sign_in_column,
+    values_of,
+    word_before,
+)
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 
 PEOPLE: Final = frozenset(
@@ -79,6 +88,7 @@ def person_links(
         values = values_of(entity, field, items)
         word = word_before(values)
         found = next(evidence(snake(field), {value.removeprefix(word) for value in values}, rows), None)
+        found = found or (by_word(entity, field, rows) if not values else None)
         link = make_link(entity, field, found.table, found.column, f"{word}{{}}" if word else None) if found else None
         if found is None or link is None or any(bare(each) == bare(link.source) for each in known):
             continue
@@ -153,6 +163,15 @@ def by_name(name: str, values: set[str], rows: KnownRows) -> Iterator[RowsMeant]
     same = [(table, c.name) for table in rows.tables for c in table.columns if c.unique and c.name == name]
     if len(same) == 1 and "_" in name:
         yield RowsMeant(*same[0], "Its name is that of the column.")
+
+
+def by_word(entity: FoundEntity, field: str, rows: KnownRows) -> RowsMeant | None:
+    """The table whose word a key has before its one place: `users` of `USER#{id}`."""
+    parts = [PLACE.sub("{}", text) for text in entity.match.values() if f"{{{field}}}" in text]
+    for table in rows.tables if len(parts) == 1 and parts[0].count("{}") == 1 else ():
+        if is_word_of(parts[0], table) and (column := id_of(table)):
+            return RowsMeant(table, column, f"The word before it in the key is that of {table.name}.")
+    return None
 
 
 def is_of_type(values: set[str], column: DeclaredColumn) -> bool:

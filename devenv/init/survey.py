@@ -22,7 +22,7 @@ from devenv.init.data_classes import data_classes
 from devenv.init.databases import find_databases
 from devenv.init.dict_functions import dict_functions
 from devenv.init.django_code import django_routes, django_tables, settings_module, with_django_settings
-from devenv.init.documents import ServedModule, read_documents, served_module
+from devenv.init.documents import ServedModule, commands_in, read_documents, served_module
 from devenv.init.dotnet import DotnetProject, find_dotnet, read_dotnet
 from devenv.init.entity_framework import framework_tables
 from devenv.init.extensions import lacking_extensions
@@ -45,6 +45,7 @@ from devenv.init.migrations import FoundMigrations, find_migrations, other_migra
 from devenv.init.names import default_names, names_sent, settle_names, table_variables
 from devenv.init.packed import ENDINGS, read_packed
 from devenv.init.ports import FoundPort, read_ports
+from devenv.init.program_sql import done_by_programs, program_tables
 from devenv.init.program_tables import read_program_tables
 from devenv.init.query_helpers import with_queries
 from devenv.init.real_values import SeedValues, find_values
@@ -200,7 +201,7 @@ def survey(root: Path) -> Survey:
     django = {"DJANGO_SETTINGS_MODULE": own_module} if (own_module := settings_module(names, texts)) else {}
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
     trees = with_queries(with_django_settings(with_class_constants(with_variables(with_read_variables(read)))))
-    tables, notes = read_tables(texts, trees, variables)
+    tables, notes = read_tables({**commands_in(documents), **texts}, trees, variables)
     spelt = CodeNames(texts, variables)
     declared_by = class_tables(texts, variables, spelt)
     requested, unclear = request_tables(texts, spelt)
@@ -267,6 +268,8 @@ def survey(root: Path) -> Survey:
     rows += [
         t.declared for n, text in texts.items() if n.endswith(".prisma") for _, t in prisma_tables(text) if t.declared
     ]
+    in_programs = program_tables(texts)
+    rows += [table for each in in_programs for table in each.tables]
     of_sql = [f for n in (migrations.files if migrations else ()) if n.endswith(".sql") for f in up_tables(texts[n])]
     if migrations and migrations.tool == "Rails":
         of_sql += [table for n, t in texts.items() if PurePath(n).name == STRUCTURE for table in up_tables(t)]
@@ -343,6 +346,7 @@ def survey(root: Path) -> Survey:
         unused=(
             *reasons,
             *notes,
+            *done_by_programs(texts, in_programs, {*known, *(table.name for table in of_sql)}),
             *lost,
             *unread,
             *unasked_routes(java),
