@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
 import sys
@@ -57,6 +58,23 @@ def test_a_copy_has_everything_but_what_is_left_out(tmp_path: Path) -> None:
     assert copies.checksum(copy) == copies.checksum(source)
     copies.copy_tree(source, tmp_path / "less", None, lambda name: name in ("top", "a/file"))
     assert sorted(path.name for path in (tmp_path / "less").rglob("*")) == ["a", "empty", "link"]
+
+
+def test_a_copy_has_large_files_whole_and_links_to_folders_as_links(tmp_path: Path) -> None:
+    source = tree(tmp_path / "source")
+    (source / "large").write_bytes(bytes(range(256)) * 10_000)
+    (source / "linked").symlink_to(tmp_path / "source" / "a")
+    copies.copy_tree(source, tmp_path / "copy", None)
+    assert (tmp_path / "copy" / "large").read_bytes() == (source / "large").read_bytes()
+    assert (tmp_path / "copy" / "linked").readlink() == tmp_path / "source" / "a"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_in_a_folder_is_an_error(tmp_path: Path) -> None:
+    source = tree(tmp_path / "source")
+    os.mkfifo(source / "pipe")
+    with pytest.raises(OSError, match="neither a file nor a folder"):
+        copies.copy_tree(source, tmp_path / "copy", None)
 
 
 def test_a_checksum_sees_content_names_and_lengths(tmp_path: Path) -> None:
