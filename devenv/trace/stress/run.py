@@ -20,6 +20,7 @@ from devenv.capture.disturb.postgres import DisturbedPostgres, serving_postgres
 from devenv.capture.tap.server import Tap, TapRoute
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
+from devenv.core.plural import number_of
 from devenv.testing.scratch import ScratchCopy, scratch_copy
 from devenv.trace.action.run import RecordedCalls, not_safe, routes_to
 from devenv.trace.conditions.condition import READS, WRITES, Part, StressCondition
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 BUDGET_S: Final = 60.0
 INTERRUPTED: Final = "interrupted"
+LATE: Final = "the time budget was used up (--budget SECONDS)"
 AnyPart = FunctionPart | CommandPart | RequestPart | ActionPart
 
 
@@ -111,7 +113,8 @@ def stress(
     try:
         with opened(stack, subject, typed, user, began + budget_s, say) as bench:
             for condition, parts in steps(chosen):
-                say(f"{condition.name}: {condition.title}")
+                if time.monotonic() <= bench.deadline:
+                    say(f"{condition.name}: {condition.title}")
                 results.append(try_safely(bench, condition, parts, healthy))
     except KeyboardInterrupt:
         done = {one.condition.name for one in results}
@@ -267,7 +270,7 @@ def try_safely(
 def try_condition(bench: Bench, condition: StressCondition, wanted: Sequence[Part]) -> StressResult:
     """One condition, as far as there is time and something to disturb."""
     if time.monotonic() > bench.deadline:
-        return StressResult(condition, unrun="the time budget was used up (--budget SECONDS)")
+        return StressResult(condition, unrun=LATE)
     if condition.clock is not None:
         return try_clock(bench, condition)
     if condition.times > 1:
@@ -358,7 +361,10 @@ def try_clock(bench: Bench, condition: StressCondition) -> StressResult:
 def with_results(
     report: Report, results: Sequence[StressResult], healthy: Mapping[Part, float], budget_s: float, began: float
 ) -> Report:
-    """The report of the trace with the conditions, and the verdict and exit code that follow."""
+    """The report of the trace with the conditions, and the verdict and exit code that follow.
+
+    Conditions for which there was no time are not verified, however well the others went.
+    """
     bad = [one for one in results if one.status in BAD]
     interrupted = any(one.unrun == INTERRUPTED for one in results)
     body = dict(report.body)
@@ -387,6 +393,13 @@ def with_results(
             "cause": bad[0].condition.rule,
         }
         code = Exit.FOUND
+    elif code is Exit.DONE and (late := sum(one.unrun == LATE for one in results)):
+        said = (
+            f"{late} of {number_of(len(results), 'condition')} not run: the time budget of {budget_s:g} s was used up"
+        )
+        fix = {"text": "give them more time (--budget SECONDS)", "command": None, "safe": False}
+        body["verdict"] = {**body["verdict"], "status": "not_verified", "summary": said, "fix": fix}
+        code = Exit.UNCHECKED
     return replace(report, body=body, exit_code=Exit.INTERRUPTED if interrupted else code)
 
 

@@ -18,7 +18,7 @@ from devenv.trace.conditions.registry import CONDITIONS
 from devenv.trace.observation import Entry, Subject
 from devenv.trace.stress.blame import find_blame
 from devenv.trace.stress.result import PartAnswer, PartCall, PartResult, StressResult, compare_entries, judge_part
-from devenv.trace.stress.run import choose, explain_condition, steps, with_results
+from devenv.trace.stress.run import LATE, choose, explain_condition, steps, with_results
 
 NOW = datetime(2026, 5, 6, tzinfo=UTC)
 QUERY = {"TableName": "t", "KeyConditionExpression": "pk = :pk"}
@@ -216,3 +216,20 @@ def test_a_wrong_answer_stands_before_a_finding_about_other_requests(code: Exit)
     holds = StressResult(named("pages-half"), (PartResult("function", "holds", "holds"),))
     kept = with_results(Report("trace", None, code, body), [holds], {}, 1.0, 0.0)
     assert (kept.exit_code, kept.body["verdict"]) == (code, body["verdict"])
+
+
+def test_conditions_without_time_are_not_verified() -> None:
+    """What holds in two conditions of sixteen says nothing of the other fourteen."""
+    nothing = dict.fromkeys(("layer", "class", "summary", "cause", "fix"))
+    trace = Report("trace", None, Exit.DONE, {"verdict": {"status": "ok", **nothing, "also": []}})
+    holds = StressResult(named("pages-half"), (PartResult("function", "holds", "holds"),))
+    lost = StressResult(named("pages-tenth"), (PartResult("function", "wrong", "wrong: 3 of 5 entries lost"),))
+    late = StressResult(named("slow"), unrun=LATE)
+    unmet = StressResult(named("pages-one"))
+    found = with_results(trace, [holds, late, unmet], {}, 60.0, 0.0)
+    assert (found.exit_code, found.body["verdict"]["status"]) == (Exit.UNCHECKED, "not_verified")
+    said = "1 of 3 conditions not run: the time budget of 60 s was used up"
+    assert found.body["verdict"]["summary"] == said
+    assert "--budget" in found.body["verdict"]["fix"]["text"]
+    assert with_results(trace, [holds, unmet], {}, 60.0, 0.0).exit_code == Exit.DONE
+    assert with_results(trace, [lost, late], {}, 60.0, 0.0).exit_code == Exit.FOUND
