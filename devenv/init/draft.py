@@ -120,6 +120,7 @@ class Drafter(StepDrafter):
         for table in survey.tables:
             what = "the key of table" if table.derived else "the definition of table"
             yield f"{table.file}:{table.line}: {what} {table.table}"
+        yield from survey.requests
         yield from (f"{name}: items" for name in survey.seeds.files if name != MADE)
         yield from (f"{name}: items, for {MADE}" for name in survey.seeds.scripts)
         if self.seed:

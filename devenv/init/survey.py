@@ -48,6 +48,7 @@ from devenv.init.ports import FoundPort, read_ports
 from devenv.init.program_sql import done_by_programs, program_tables
 from devenv.init.program_tables import read_program_tables
 from devenv.init.query_helpers import with_queries
+from devenv.init.read_files import item_loaders, requests_read
 from devenv.init.real_values import SeedValues, find_values
 from devenv.init.request_tables import request_tables
 from devenv.init.ruby_code import read_rails_routes, read_ruby_code
@@ -128,6 +129,7 @@ class Survey:
     it. `creators` are scripts that make a table whose definition is not read. `tokens`:
     lookups of a user by an opaque token. `jwt`: calls that sign and check tokens; `header`: what reads the header
     Authorization; `token_use`: the kind of Cognito's tokens.
+    `requests`: calls that make a table, with the file that has the request.
     `names` are all files. `seed_data` are the data files that the seed script reads; `row_seed` is the command that
     inserts rows. `ports`: file -> the port that it listens on. `unused` says of everything else that could have
     mattered why it is not used. `is_empty`: there is nothing.
@@ -171,6 +173,7 @@ class Survey:
     ports: Mapping[str, FoundPort] = field(default_factory=dict)
     images: Mapping[str, FoundImage] = field(default_factory=dict)
     servers: tuple[StartedServer, ...] = ()
+    requests: tuple[str, ...] = ()
     is_empty: bool = True
 
     @property
@@ -282,6 +285,7 @@ def survey(root: Path) -> Survey:
     notes += [f for name, read in go.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableInput")]
     notes += [sentence for read in go.values() for sentence in read.unread]
     notes += [*too_long(texts), *missing_settings(scripts, texts)]
+    notes, requests = requests_read(notes, texts, settled)
     models = {name for name, each in made.items() if each.models}
     defining = {*models, *(table.file for table in settled), *read_beans(texts, settled), *declared_by.code}
     defining = {file for file in {*defining, *(each.file for each in requested)} if file not in unclear}
@@ -313,6 +317,7 @@ def survey(root: Path) -> Survey:
         *(migrations.files if migrations else ()),
         *([loader.file] if loader else []),
         *(row_loader.files if row_loader else ()),
+        *item_loaders(texts, seeds.files),
     }
     asked_tables = {*known, *(table.name for table in (*of_sql, *rows))}
     return Survey(
@@ -332,6 +337,7 @@ def survey(root: Path) -> Survey:
         # Only its name is used; it may well be a link to the system's interpreter.
         python=next((each for each in INTERPRETERS if (root / each).exists()), None),
         left_out=tuple(left_out),
+        requests=tuple(requests),
         rows=tuple({table.name: table for table in reversed([*of_sql, *rows]) if table.name not in known}.values()),
         migrations=migrations,
         manifests=manifests,
