@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from devenv.config.schema import DECLARED_TYPES
-from devenv.init.code import Attribute, Query
+from devenv.init.code import Attribute, Query, Shape
 from devenv.init.survey import Survey
 from devenv.init.tables import Found
 
@@ -79,7 +79,11 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
         if table is None:
             continue
         hash_key = key_of(table)[0]
-        match = named_places({name: key_template(shape.attributes, name) for name in key_of(table)}, hash_key)
+        templates = {name: key_template(shape.attributes, name) for name in key_of(table)}
+        if not shape.function.name and not PLACE.search(templates[hash_key] or ""):
+            # An item that a script spells out: its key is that of one item, not of a kind.
+            templates = spelt_out(shape, table, survey)
+        match = named_places(templates, hash_key)
         template = match.get(hash_key) or shape.attributes[hash_key].template
         mark = (table.table, *(PLACE.sub("", match.get(name, "")) for name in key_of(table)))
         where = f"{shape.function.file}:{shape.line}"
@@ -88,7 +92,8 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
         own = VERBS.sub("", called) or literal.strip("#:_-").lower() or table.table
         fields = fields_of(shape.attributes, match, key_of(table))
         if (known := found.get(mark)) is not None:
-            other = {n: t for n, t in fields.items() if n not in PLACE.findall(template or "") or n in shape.attributes}
+            own_places = PLACE.findall("".join(match.values()))
+            other = {n: t for n, t in fields.items() if n not in own_places or n in shape.attributes}
             found[mark] = merge(known, other, where)
             continue
         label = LABEL.sub("_", kind_name(shape.attributes, match, key_of(table)) or own)
@@ -101,7 +106,40 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
     kinds += whole_tables(survey, kinds)
     # Two kinds in one table are told apart by their keys, or not at all.
     every = [each.table for each in kinds]
-    return tuple(e for e in kinds if e.match or every.count(e.table) == 1)
+    return one_name(tuple(e for e in kinds if e.match or every.count(e.table) == 1))
+
+
+def spelt_out(shape: Shape, table: Found, survey: Survey) -> dict[str, str | None]:
+    """The templates of the key of an item with constant values, with the code's own names for its places."""
+    values = {name: each.template for name, each in shape.attributes.items()}
+    made = {name: seed_template(values[name], values, name) for name in key_of(table)}
+    asked = {text for code in survey.code for query in code.queries for text in query.key.values()}
+    for name, text in made.items():
+        head, _, last = text.rpartition("#")
+        if name == key_of(table)[0] and head and not PLACE.search(text):
+            # `VESSEL#AUR`: the last part is a value, although it is in capitals.
+            made[name] = text = f"{head}#{{{LABEL.sub('_', head.rpartition('#')[2]).lower()}_id}}" if last else text
+        same = {each for each in asked if PLACE.sub("{}", each) == PLACE.sub("{}", text)}
+        made[name] = same.pop() if len(same) == 1 else text
+    return {**made}
+
+
+def one_name(kinds: Sequence[FoundEntity]) -> tuple[FoundEntity, ...]:
+    """The kinds, with one name for the place of a hash key that several have: the first that the code gives it."""
+    names: dict[tuple[str, str], str] = {}
+    made = []
+    for entity in kinds:
+        attribute, template = next(iter(entity.match.items()), ("", ""))
+        places = PLACE.findall(template)
+        if len(places) == 1:
+            (place,) = places
+            name = names.setdefault((entity.table, PLACE.sub("{}", template)), place)
+            if name != place and name not in entity.attributes and place not in entity.stored:
+                types = {name if field == place else field: kind for field, kind in entity.attributes.items()}
+                match = {**entity.match, attribute: template.replace(f"{{{place}}}", f"{{{name}}}")}
+                entity = replace(entity, match=match, attributes=types)
+        made.append(entity)
+    return tuple(made)
 
 
 def key_template(attributes: Mapping[str, Attribute], name: str) -> str | None:

@@ -238,7 +238,14 @@ def read_script(
             ]
     written = {(each.function.name, each.line) for each in shapes}
     for node, block in objects(script, parser):
-        made_ = read_shape(node, functions[block], scopes[block], keys) if block else None
+        # Outside of functions, only a script that writes has items.
+        made_ = (
+            read_shape(node, functions[block], scopes[block], keys)
+            if block
+            else shape(node, whole, module, keys)
+            if any(f"{word}(" in script.text for word in WRITES if word != "put")
+            else None
+        )
         if made_ and (made_.function.name, made_.line) not in written:
             shapes.append(made_)
     text = script.text
@@ -334,7 +341,7 @@ def objects(script: JsScript, parser: JsParser) -> Iterator[tuple[ast.Dict, JsFu
         if token.text == "{" and script.word(at - 1) in ("(", "=", ",", ":", "[", "return", "?"):
             node, _ = parser.object(at, 0)
             block = script.block_of(at)
-            if isinstance(node, ast.Dict) and len(node.keys) > 1 and block:
+            if isinstance(node, ast.Dict) and len(node.keys) > 1:
                 yield node, block
 
 
