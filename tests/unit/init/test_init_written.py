@@ -228,7 +228,7 @@ def test_a_member_of_an_imported_object_names_the_table(node: Settings) -> None:
 def test_imported_functions_that_return_a_text_are_keys(node: Settings) -> None:
     assert node.entities["loan"].match == {"PK": "TOOL#{toolId}", "SK": "LOAN#{createdAt}#{loanId}"}
     # A key with an id itself has a place for it; no kind is without a key.
-    assert node.entities["watch"].match == {"PK": "TOOL#{tool_id}", "SK": "WATCH#{watch_id}"}
+    assert node.entities["watch"].match == {"PK": "TOOL#{toolId}", "SK": "WATCH#{watch_id}"}
     assert node.patterns["latest_loans"].key == {"PK": "TOOL#{toolId}"}
 
 
