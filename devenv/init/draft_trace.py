@@ -258,7 +258,7 @@ class TraceDrafter(LibraryDrafter):
         own = next((each for each in self.id_names(pattern, entity, results) if each in results.values()), None)
         shown = next((field for field, attribute in results.items() if attribute == own), None)
         numbers = numbers_of(pattern, self.survey.tables)
-        params = {p: numbers.get(p, self.type_of(p)) for t in pattern.key.values() for p in PLACE.findall(t)}
+        params = {p: numbers.get(p, self.type_of(p)) for t in pattern.asked for p in PLACE.findall(t)}
         arguments, unknown = self.arguments(function, pattern)
         called = self.is_callable(function) and not self.is_view(function)
         if own is None or shown is None or (unknown and called):
@@ -268,7 +268,7 @@ class TraceDrafter(LibraryDrafter):
                 + f" See [trace.*] in `devenv config schema`, and declare [trace.{pattern.name}]."
             )
             return
-        personal = any("{person." in t for t in (*where.values(), *pattern.key.values(), route.path if route else ""))
+        personal = any("{person." in t for t in (*where.values(), *pattern.asked, route.path if route else ""))
         if personal and self.person is None:
             self.undeclared.append(f"[trace.{pattern.name}]: it depends on the user. Declare [person], then this trace")
             return
@@ -459,7 +459,8 @@ class TraceDrafter(LibraryDrafter):
 
     def parameters(self, pattern: FoundPattern) -> dict[str, str]:
         """Return what the code calls the parameters of a pattern -> what they are called in devenv.toml."""
-        return place_names(pattern.query.key, self.person)
+        narrowing = {name: f"{{{name}}}" for name in PLACE.findall(pattern.begins)}
+        return narrowing | place_names(pattern.query.key, self.person)
 
     def arguments(self, function: Function, pattern: FoundPattern) -> tuple[dict[str, Any], list[str]]:
         """The arguments of a function by name, and those that nobody can tell."""

@@ -83,7 +83,7 @@ class FoundGroup:
 class FoundPattern:
     """One declared query: the same, wherever the code has it, the application's own function first.
 
-    `begins` is the word that the sort key of one kind of items begins with, if the query asks for it.
+    `begins` is the word that the sort key of one kind of items begins with, if the query asks for it; with places.
     """
 
     name: str
@@ -95,6 +95,11 @@ class FoundPattern:
     def query(self) -> Query:
         """The application's own."""
         return self.queries[0]
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The templates that the query is made of."""
+        return (*self.key.values(), self.begins)
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -406,10 +411,15 @@ def route_name(query: Query, code: Iterable[Code]) -> str:
 
 
 def begins_of(query: Query, entities: Iterable[FoundEntity]) -> str:
-    """The word that a query's begins_with asks for, if it is that of a kind of items; else ""."""
+    """The word that a query's begins_with asks for, if it is that of a kind of items; else "".
+
+    It may have the first places of that kind's sort key: `DEP#{day}`. Of an index, it is any word.
+    """
     word = query.begins
+    if query.index:
+        return "" if PLACE.search(word) else word
     mine = [each.match.get(query.narrowed or "", "") for each in entities if each.table == query.table]
-    return word if word and not PLACE.search(word) and any(each.startswith(word) for each in mine) else ""
+    return word if word and any(each.startswith(word) for each in mine) else ""
 
 
 def numbers_of(pattern: FoundPattern, tables: Iterable[Found]) -> dict[str, str]:
@@ -477,7 +487,8 @@ def traced_entity(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> tup
     kinds = brought_by(pattern, here)
     if len(kinds) > 1 and len(kinds[0].match) > 1:
         return None
-    if pattern.begins:
+    narrowing = {name: f"{{{name}}}" for name in PLACE.findall(pattern.begins)}
+    if pattern.begins and not pattern.query.index:
         here = [each for each in here if each in kinds]
     if not pattern.query.index:
         for entity in here:
@@ -486,7 +497,7 @@ def traced_entity(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> tup
                 inner = re.search(r"\{[\w.]+\}", given)
                 same = re.sub(r"\{[\w.]+\}", "{}", given) == PLACE.sub("{}", template)
                 if same and inner and len(PLACE.findall(template)) == 1:
-                    return entity, {str(entity.place(attribute)): inner[0]}
+                    return entity, {str(entity.place(attribute)): inner[0], **narrowing}
     attribute, template = next(iter(pattern.key.items()))
     having = [each for each in here if attribute in each.attributes and attribute not in each.match]
     bare = BARE_PLACE.fullmatch(template) or (pattern.query.index and re.search(r"\{[\w.]+\}", template))

@@ -117,9 +117,9 @@ def test_a_key_that_is_a_constant_is_no_field(tmp_path: Path) -> None:
         '"GlobalSecondaryIndexes": [{"IndexName": "by-hall", "KeySchema": [{"AttributeName": "G1", "KeyType": "HASH"},'
         ' {"AttributeName": "G2", "KeyType": "RANGE"}], "Projection": {"ProjectionType": "ALL"}}], "BillingMode"',
     )
-    store = STORE.replace('f"GAME#{game_id}") & Key("SK").begins_with("MOVE#")', 'f"HALL#{hall}")').replace(
-        'KeyConditionExpression=Key("PK")', 'IndexName="by-hall", KeyConditionExpression=Key("G1")'
-    )
+    store = STORE.replace(
+        'f"GAME#{game_id}") & Key("SK").begins_with("MOVE#")', 'f"HALL#{hall}") & Key("G2").begins_with("GAME#")'
+    ).replace('KeyConditionExpression=Key("PK")', 'IndexName="by-hall", KeyConditionExpression=Key("G1")')
     store = store.replace("def moves(game_id)", "def games(hall)")
     a = store.index("def add")
     store = store[:a] + (
@@ -128,6 +128,7 @@ def test_a_key_that_is_a_constant_is_no_field(tmp_path: Path) -> None:
     )
     settings, _ = made(tmp_path, {**FILES, "table.json": table, "store.py": store})
     assert tomllib.loads((tmp_path / "devenv.toml").read_text())["patterns"]["games"]["index"] == "by-hall"
+    assert settings.patterns["games"].sort == {"begins_with": "GAME#"}
     trace = settings.trace["games"]
     assert "SK" not in trace.fields
     assert dict(trace.ids) == {"dynamodb": "GAME#{no}", "library": "PK"}

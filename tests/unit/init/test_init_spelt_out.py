@@ -78,3 +78,23 @@ def book(no, day):
     assert hashed == {"stay": "STAY#{no}", "guest": "STAY#{no}", "bill": "STAY#{no}", "room": "ROOM#{room_id}"}
     assert "stay_id" not in settings.entities["guest"].attributes
     assert settings.entities["guest"].attributes["no"] == "string"
+
+
+COUNTS = """
+export const counts = async (code, day) => (await doc.send(new QueryCommand({
+  TableName: 'shop', KeyConditionExpression: 'PK = :p AND begins_with(SK, :s)',
+  ExpressionAttributeValues: { ':p': `SHELF#${code}`, ':s': `COUNT#${day}` },
+}))).Items;
+"""
+
+
+def test_a_sort_condition_with_a_parameter_is_a_part_of_the_pattern_and_of_the_trace(tmp_path: Path) -> None:
+    seed = SEED.replace("`COUNT#${day}`, kind", "`COUNT#${day}T${hour}`, day, hour, kind")
+    settings, body = made(tmp_path, {**FILES, "scripts/seed.js": seed, "src/store.js": STORE + COUNTS})
+    pattern, trace = settings.patterns["counts"], settings.trace["counts"]
+    assert (pattern.sort, pattern.entities) == ({"begins_with": "COUNT#{day}"}, ["count"])
+    assert dict(trace.params) == {"code": "string", "day": "string"}
+    assert trace.where == {"code": "{code}", "day": "{day}"}
+    assert trace.library is not None
+    assert list(trace.library.command or ())[-2:] == ["{code}", "{day}"]
+    assert body["edits"] == []
