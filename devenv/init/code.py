@@ -137,6 +137,7 @@ class Code(Value, frozen=True):
     keys: Mapping[str, int] = {}  # texts such as `USER#{user_id}`, with their lines
     uses: Mapping[str, str] = {}  # variable -> the placeholder of what it is handed to
     required: frozenset[str] = frozenset()  # variables that are read without a default
+    unfollowed: tuple[str, ...] = ()  # sentences about queries whose request comes from elsewhere
     relative: bool = False  # imports of its own package: `from .settings import …`
     checks_audience: bool = False  # a call with `audience=…`: id tokens have one, access tokens of Cognito do not
 
@@ -167,6 +168,7 @@ def read_code(
     functions: list[Function] = []
     queries: list[Query] = []
     shapes: list[Shape] = []
+    given_ones: list[str] = []
     for name, owner in owners(tree):
         scope = module if isinstance(owner, ast.Module) else module.inside(owner)
         scope = replace(scope, turns=turns_of(owner, scope), annotations=annotations_of(owner))
@@ -175,6 +177,7 @@ def read_code(
         nodes = list(own_nodes(owner))
         asked = queries_among(nodes, function, scope)
         queries += asked
+        given_ones += open_queries(nodes, function, scope)
         # What is shown of the items that it asked for is no item.
         views = {id(n.elt) for n in nodes if isinstance(n, ast.ListComp | ast.GeneratorExp)} if asked else set()
         handed = {id(word.value) for n in nodes if isinstance(n, ast.Call) for word in n.keywords if word.arg == "Item"}
@@ -210,6 +213,7 @@ def read_code(
         keys=dict(key_texts(nodes, module)),
         uses=dict(python_uses(tree, module, fields or {})),
         required=python_required(tree),
+        unfollowed=tuple(given_ones),
         checks_audience=any(isinstance(node, ast.keyword) and node.arg == "audience" for node in nodes),
     )
 
@@ -229,6 +233,26 @@ def key_texts(nodes: Iterable[ast.AST], scope: Scope) -> Iterator[tuple[str, int
                 continue
             if KEY_TEXT.match(text):
                 yield text, node.lineno
+
+
+def unfollowed(file: str, line: int, function: str) -> str:
+    """The sentence about a query whose request comes from elsewhere."""
+    return (
+        f"{file}:{line}: {function or 'the module'} queries with a request that it is given, and no call of it was"
+        " found that spells out the key: declare the pattern: devenv help patterns"
+    )
+
+
+def open_queries(nodes: Iterable[ast.AST], function: Function, scope: Scope) -> Iterator[str]:
+    """Sentences about `table.query(**request)` whose request is not spelt out anywhere."""
+    for node in nodes:
+        given = isinstance(node, ast.Call) and calls_store(node) and any(word.arg is None for word in node.keywords)
+        if (
+            given
+            and isinstance(node, ast.Call)
+            and not {"KeyConditionExpression", "Key"} & set(request_of(node, scope))
+        ):
+            yield unfollowed(function.file, node.lineno, function.name)
 
 
 def queries_among(nodes: Sequence[ast.AST], function: Function, scope: Scope) -> list[Query]:

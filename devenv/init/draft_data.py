@@ -87,7 +87,7 @@ class DataDrafter:
         self.sign_in = find_sign_in(survey)
         self.signed = self.find_signed()
         # What is not declared, with the reason and the next step: `init` prints these.
-        self.undeclared: list[str] = []
+        self.undeclared: list[str] = [sentence for code in survey.code for sentence in code.unfollowed]
 
     def routed(self) -> list[DeclaredTable]:
         """The tables of people that a route names by a column such as `handle`: `/@:handle/plays`."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
-from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape
+from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape, unfollowed
 from devenv.init.dict_functions import script_dicts
 from devenv.init.electrodb import Model, model_queries, model_shape, of_models, read_models
 from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script
@@ -136,8 +136,6 @@ def with_helpers(
     every = [helper for each in found.values() for helper in each.helpers]
     # A helper may call a helper: one that asks for a page, one that asks for all of them.
     every += [each for file, script in scripts.items() for each in helpers_through(file, script, by_name(every))]
-    if not every:
-        return dict(found)
     helpers = by_name(every)
     made: dict[str, JsFile] = {}
     gone: set[tuple[str, str]] = set()
@@ -155,7 +153,19 @@ def with_helpers(
                 inner = inner.through
         code = replace(each.code, queries=tuple(queries), functions=(each.code.functions[0], *functions.values()))
         made[file] = replace(each, code=code)
-    return {file: replace(each, code=without(each.code, gone)) for file, each in made.items()}
+    lost = [helper for helper in every if helper.line and (helper.file, helper.block.name) not in gone]
+    return {
+        file: replace(
+            each,
+            code=replace(
+                without(each.code, gone),
+                unfollowed=tuple(
+                    unfollowed(file, h.line, h.block.name) for h in lost if h.file == file and not h.through
+                ),
+            ),
+        )
+        for file, each in made.items()
+    }
 
 
 def without(code: Code, gone: Container[tuple[str, str]]) -> Code:
@@ -230,6 +240,8 @@ def read_script(
             given = request or open_request(parser, opening)
             if block and given:
                 helper = helper_of(file, script, block, READS[token.text], given, query, scope)
+                if helper and not query and token.text.endswith("Command"):
+                    helper = replace(helper, line=script.line(at))
                 if helper or query:
                     helpers.setdefault(block, []).append(helper)
         elif token.text in WRITES:

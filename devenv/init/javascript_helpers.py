@@ -28,7 +28,8 @@ Read = Callable[[str, ast.Dict, int, Function, Scope], Query | None]
 class JsHelper:
     """A function with one query: its request, with its own names filled in. `items`: it gives the items back.
 
-    `table` is the table that it names by itself, `through` the helper that it calls.
+    `table` is the table that it names by itself, `through` the helper that it calls. `line` is that of its query, 0 for
+    one that has a key by itself.
     """
 
     file: str
@@ -39,6 +40,7 @@ class JsHelper:
     items: bool
     pages: bool
     table: str | None = None
+    line: int = 0
     through: JsHelper | None = None
 
     @property

@@ -257,3 +257,13 @@ def test_each_file_has_its_own_helper_of_the_same_name(tmp_path: Path) -> None:
     files = {"table.json": TABLE, "db/vets.sql": SQL, "store.py": PAGES, "rounds.py": other}
     settings, _ = made(tmp_path, files)
     assert {"shifts", "rounds"} <= set(settings.patterns)
+
+
+def test_a_request_that_no_call_spells_out_is_listed(tmp_path: Path) -> None:
+    store = PAGES[: PAGES.index("def shifts")] + "def shifts(asked):\n    return _all(**asked.as_request())\n"
+    files = {"table.json": TABLE, "db/vets.sql": SQL, "store.py": store}
+    _, body = made(tmp_path, files)
+    (said,) = [each for each in body["undeclared"] if each.startswith("store.py:9: ")]
+    assert "_all queries with a request that it is given, and no call of it was found that spells out the key" in said
+    _, followed = made(tmp_path / "b", {**files, "store.py": PAGES})
+    assert not [each for each in followed["undeclared"] if each.startswith("store.py:")]
