@@ -38,7 +38,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
 
     UsageError when it is one already, or a file is in the way.
     """
-    from devenv.init.draft import Drafter
+    from devenv.init.draft import UNCERTAIN, Drafter
     from devenv.init.example import example_files
     from devenv.init.minimal import minimal_text, needed
     from devenv.init.other_services import not_started
@@ -70,6 +70,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
         draft = drafter.draft()
         given = {guess.number: choose(guess) for guess in draft.guesses} if choose else {}
         text, edits = drafter.sheet.answered({number: each for number, each in given.items() if each is not None})
+        text = text if edits else text.replace(f"# {UNCERTAIN}\n", "", 1)
         files = {FILE: text, **{name: as_json(request) for name, request in draft.files.items()}}
         seen, lines, undeclared = draft.found, draft.lines, draft.undeclared
     if edits and RUNS.search(files[FILE]):

@@ -28,6 +28,8 @@ from devenv.init.unused import REQUEST
 GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
 # What routes are called that tell that an application serves, the surest first; then what may be one, as a last word.
 HEALTHY: Final = tuple(map(re.compile, (r"health\w*", "ping", "readyz?|readiness", "livez?|liveness|alive")))
+# Left out of a file that has none.
+UNCERTAIN: Final = "Uncertain parts are marked EDIT."
 SERVING: Final = ("up", "status", "heartbeat", "version", "ok", "okay", "probe")
 
 
@@ -51,8 +53,9 @@ class Drafter(StepDrafter):
         """The whole file."""
         self.sheet.comment(
             "Written by `devenv init` from what it found in this folder. Nothing was run. `devenv config schema` prints"
-            " all keys. Uncertain parts are marked EDIT."
+            " all keys."
         )
+        self.sheet.comment(UNCERTAIN)
         self.project()
         self.stores()
         self.backend_section()

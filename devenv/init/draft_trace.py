@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,6 +41,7 @@ function = "app.messages:list_messages"  # or: command = ["node", "scripts/list.
 arguments = { group_id = "{group_id}" }
 [trace.messages.request]
 path = "/api/messages/{group_id}\""""
+UNKNOWN: Final = "FIELD_OF_THE_ANSWER"
 EXAMPLE_SCRIPT: Final = re.sub(
     r"function = .*\narguments = .*",
     'command = ["node", "scripts/list.js", "{group_id}"] # prints a list as JSON',
@@ -182,17 +183,19 @@ class TraceDrafter(LibraryDrafter):
             return EXAMPLE_SCRIPT if self.is_script(None) else EXAMPLE
         asked = [each for each in self.patterns if each.query.operation == "Query"]
         pattern = next((each for each in asked if any(PLACE.sub("", text) for text in each.key.values())), None)
-        key = pattern.key if pattern else {key_of(table)[0]: self.sample_key(key_of(table)[0])}
-        places = [place for text in key.values() for place in PLACE.findall(text)] or ["ID"]
         here = [each for each in self.entities if each.table == table.table]
         entity = next(iter(brought_by(pattern, here)) if pattern else iter(here), None)
+        hash_key = key_of(table)[0]
+        own_key = entity.match.get(hash_key) if entity else None
+        key = pattern.key if pattern else {hash_key: own_key or self.sample_key(hash_key)}
+        places = [place for text in key.values() for place in PLACE.findall(text)] or ["ID"]
         name = pattern.name if pattern else entity.name if entity else "SUBJECT"
         function = pattern.query.function if pattern else None
         called, seen = "MODULE:FUNCTION", ""
         if function is not None:
             called = self.callable_path(function) or called
             seen = f" # {function.file}:{function.line}"
-        route = self.route_of(pattern) if pattern else None
+        route = json_only(self.route_of(pattern) if pattern else self.route_with(places))
         found = entity_of(pattern, self.entities) if pattern else None
         where = dict(found[1]) if found else {place: f"{{{place}}}" for place in places}
         typed = dict.fromkeys((n for text in where.values() for n in PLACE.findall(text)), "string")
@@ -216,7 +219,7 @@ class TraceDrafter(LibraryDrafter):
             f"pattern = {toml(name)}",
             f"entity = {toml(entity.name if entity else name)}",
             f"where = {toml(where)}",
-            'ids = { dynamodb = "FIELD_OF_THE_ITEM", library = "FIELD_OF_THE_ANSWER", http = "FIELD_OF_THE_ANSWER" }',
+            f"ids = {toml({'dynamodb': self.sketched_id(entity), **dict.fromkeys(('library', 'http'), UNKNOWN)})}",
             f"[trace.{name}.library]",
             *(
                 [f"command = {toml(self.sketched_command(function, arguments))}{seen}"]
@@ -227,6 +230,19 @@ class TraceDrafter(LibraryDrafter):
             f"path = {toml(route.path if route else '/PATH/{' + places[0] + '}')}",
         ]
         return "\n".join(lines)
+
+    def route_with(self, places: Sequence[str]) -> Route | None:
+        """The one route with JSON that has exactly these parameters."""
+        routes = [
+            r for code in self.survey.code for r in code.routes if set(r.parameters) == set(places) and not r.page
+        ]
+        return routes[0] if len(routes) == 1 else None
+
+    def sketched_id(self, entity: FoundEntity | None) -> str:
+        """The attribute or template that tells the items of a kind apart, in capitals where it is not known."""
+        templates = [text for text in reversed([*entity.match.values()]) if PLACE.search(text)] if entity else []
+        known = own_id(entity) if entity else None
+        return known or next(iter(templates), "FIELD_OF_THE_ITEM")
 
     def is_script(self, function: Function | None) -> bool:
         """Return True if a function is in JavaScript; without one, if all code is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,12 +21,14 @@ from devenv.trace.layers.services import relation_of
 
 NOTHING = "no [trace.<name>] in devenv.toml: `devenv help traces` has examples to copy"
 
+TEMPLATE = re.compile(r"#\s?\[trace\.[\w-]+\]\s*$")
+
 
 def list_subjects(stack: Stack) -> Report:
     """Every subject with its parameters and a line to paste. UsageError where none is declared."""
     settings = stack.settings
     if not settings.trace:
-        raise UsageError("this project declares nothing to trace", detail=NOTHING, hint="devenv help traces")
+        raise UsageError("this project declares nothing to trace", detail=nothing(stack), hint="devenv help traces")
     people, why = read_people_of(stack)
     rows = []
     for name, trace in settings.trace.items():
@@ -46,6 +49,16 @@ def list_subjects(stack: Stack) -> Report:
             }
         )
     return Report("trace", settings.project.name, Exit.DONE, {"subjects": rows})
+
+
+def nothing(stack: Stack) -> str:
+    """Where the project can begin: at the commented template that `init` wrote, or at the examples of the help."""
+    try:
+        lines = (stack.root / "devenv.toml").read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return NOTHING
+    at = next((n for n, line in enumerate(lines, 1) if TEMPLATE.match(line)), None)
+    return f"devenv.toml:{at} has a commented template: fill it in, and remove its `# `" if at else NOTHING
 
 
 def values_of(stack: Stack, trace: Trace) -> tuple[Mapping[str, str], Sequence[Item], str | None]:
