@@ -437,6 +437,8 @@ def attribute(name: str, kind: str, node: ast.expr, scope: Scope) -> Attribute:
         return Attribute("time" if DATED.match(template) else "string", template)
     if template and len(re.findall(r"\{[^{}]*\}", template)) > 1:
         return Attribute("string", template)  # `{action}#{timestamp}` is more than a time.
+    if template and KEY_TEXT.match(template):
+        return Attribute("string", template)  # `DEP#{day}T{time}` has a time, and is none.
     # A sentence that has a word such as "now" is no time.
     sentence = template is not None and " " in re.sub(r"\{[^{}]*\}", "", template).strip()
     told = name if sentence else f"{name} {template or ''} {shown(node)}"

@@ -19,19 +19,9 @@ from devenv.init.entities import (
     typed_by_links,
 )
 from devenv.init.jwt_code import Claim, JwtUse
+from devenv.init.pattern_kinds import brought_by, order_of
 from devenv.init.person_links import KnownRows, person_links
-from devenv.init.propose import (
-    HANDLES,
-    KEY_WORD,
-    brought_by,
-    find_group,
-    find_links,
-    find_patterns,
-    find_person,
-    is_person,
-    keyed,
-    order_of,
-)
+from devenv.init.propose import HANDLES, KEY_WORD, find_group, find_links, find_patterns, find_person, is_person, keyed
 from devenv.init.sheet import Sheet
 from devenv.init.sign_in import KEYS, FoundSignIn, find_sign_in
 from devenv.init.sql_code import find_seed

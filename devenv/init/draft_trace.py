@@ -14,16 +14,9 @@ from devenv.init.draft_data import quoted
 from devenv.init.draft_library import LibraryDrafter
 from devenv.init.entities import ID_NAMES, PLACE, FoundEntity, key_of, own_id, places_of, singular, snake, text_of
 from devenv.init.listing import COMPILED, SCRIPTS, UNCALLED
-from devenv.init.propose import (
-    FoundPattern,
-    brought_by,
-    excludes,
-    numbers_of,
-    order_of,
-    place_names,
-    thing_of,
-)
-from devenv.init.propose import traced_entity as entity_of
+from devenv.init.pattern_kinds import brought_by, excludes, numbers_of, order_of, thing_of
+from devenv.init.pattern_kinds import traced_entity as entity_of
+from devenv.init.propose import FoundPattern, place_names
 from devenv.init.routes import Route
 
 WORDS: Final = ("message", "text", "body", "content")

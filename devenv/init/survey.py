@@ -126,13 +126,11 @@ class Survey:
     folders; `servers` are programs that serve and that no framework's module shows. `databases` are those that scripts
     make or connect to, the most frequent first. `rows` are tables of Postgres, however they are made. `written` are
     items that programs write, as far as their values are constants. `instances`: class -> (file, path) of an object of
-    it. `creators` are scripts that make a table whose definition is not read. `tokens`:
-    lookups of a user by an opaque token. `jwt`: calls that sign and check tokens; `header`: what reads the header
-    Authorization; `token_use`: the kind of Cognito's tokens.
-    `requests`: calls that make a table, with the file that has the request.
-    `names` are all files. `seed_data` are the data files that the seed script reads; `row_seed` is the command that
-    inserts rows. `ports`: file -> the port that it listens on. `unused` says of everything else that could have
-    mattered why it is not used. `is_empty`: there is nothing.
+    it. `creators` are scripts that make a table whose definition is not read. `tokens`: lookups of a user by an opaque
+    token. `jwt`: calls that sign and check tokens; `header`: what reads the header Authorization; `token_use`: the kind
+    of Cognito's tokens. `requests`: calls that make a table, with the file that has the request. `names` are all files.
+    `seed_data` are the data files that the seed script reads; `row_seed` is the command that inserts rows. `ports`:
+    file -> the port that it listens on. `unused` says of everything else why not. `is_empty`: there is nothing.
     """
 
     root: Path
@@ -284,8 +282,7 @@ def survey(root: Path) -> Survey:
     notes += [f for name, read in made.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableCommand")]
     notes += [f for name, read in go.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableInput")]
     notes += [sentence for read in go.values() for sentence in read.unread]
-    notes += [*too_long(texts), *missing_settings(scripts, texts)]
-    notes, requests = requests_read(notes, texts, settled)
+    notes, requests = requests_read([*notes, *too_long(texts), *missing_settings(scripts, texts)], texts, settled)
     models = {name for name, each in made.items() if each.models}
     defining = {*models, *(table.file for table in settled), *read_beans(texts, settled), *declared_by.code}
     defining = {file for file in {*defining, *(each.file for each in requested)} if file not in unclear}

@@ -89,10 +89,14 @@ export const counts = async (code, day) => (await doc.send(new QueryCommand({
 
 
 def test_a_sort_condition_with_a_parameter_is_a_part_of_the_pattern_and_of_the_trace(tmp_path: Path) -> None:
-    seed = SEED.replace("`COUNT#${day}`, kind", "`COUNT#${day}T${hour}`, day, hour, kind")
+    seed = SEED.replace(
+        "`COUNT#${day}`, kind", "`COUNT#${day}T${hour}`, day, hour, other: `COUNT#${day}T${time}`, kind"
+    )
     settings, body = made(tmp_path, {**FILES, "scripts/seed.js": seed, "src/store.js": STORE + COUNTS})
     pattern, trace = settings.patterns["counts"], settings.trace["counts"]
     assert (pattern.sort, pattern.entities) == ({"begins_with": "COUNT#{day}"}, ["count"])
+    # A key that has a time in it is no time.
+    assert settings.entities["count"].attributes["other"] == "string"
     assert dict(trace.params) == {"code": "string", "day": "string"}
     assert trace.where == {"code": "{code}", "day": "{day}"}
     assert trace.library is not None
