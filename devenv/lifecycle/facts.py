@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -57,12 +58,13 @@ def look_at_stream(engine: Engine, name: str, table: str, state: str) -> WorkerO
     return replace(found, refused=stream.count_refused(engine, name), refused_file=file)
 
 
-def read_written(engine: Engine, table: str) -> list[Item]:
-    """The items of a table that the seed step loaded, as they were written. DevenvError when the ledger is broken."""
+def read_written(engine: Engine, table: str) -> Iterator[Item]:
+    """Yield the items of a table that the seed step loaded, as written. DevenvError when the ledger is broken."""
     from devenv.steps.ledger import Ledger
 
     with Ledger(engine.home / "ledger.sqlite", create=False) as ledger:
-        return [entry.written for page in ledger.pages(table) for entry in page.values() if entry.written is not None]
+        for page in ledger.pages(table):
+            yield from (entry.written for entry in page.values() if entry.written is not None)
 
 
 def read_removed(engine: Engine, table: str) -> list[RemovedRecord]:

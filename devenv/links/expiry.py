@@ -125,8 +125,9 @@ def gone_items(
             there.add(key(item))
     found = {}
     for item in written:
-        end = end_of(item, attribute)
-        found[key(item)] = GoneItem(item, end is not None and is_past(end, now), end)
+        if (place := key(item)) not in there:
+            end = end_of(item, attribute)
+            found[place] = GoneItem(item, end is not None and is_past(end, now), end)
     for record in removed:
         place = key(record.item)
         before = found.get(place)

@@ -70,7 +70,7 @@ class FactsContext(Value, frozen=True):
     read_seeded: Callable[[Connection], Mapping[Relation, Sequence[Row]]] = lambda _: {}
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     look_at_workers: Mapping[str, Callable[[str], Any]] = {}
-    read_written: Callable[[str], Sequence[Item]] = lambda _: ()
+    read_written: Callable[[str], Iterable[Item]] = lambda _: ()
     read_removed: Callable[[str], Sequence[RemovedRecord]] = lambda _: ()
 
     def service(self, name: str) -> ServiceState:

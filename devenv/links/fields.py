@@ -95,8 +95,8 @@ def judge_text(record: ItemRecord, field: Field, text: str, groups: Mapping[str,
             known = uuid_text(text)  # `{5ae2…}` is an id in braces, not a blank to fill in
             if known is None and is_placeholder(text):
                 return field_fault("placeholder", record, field, groups, f"{shown} is {text!r}", meant)
-            if known is not None:
-                record.ids.setdefault(field.name, known)
+            if known is not None and field.name not in record.linked:
+                record.set_id(field.name, known)
             problem = "is not in the usual form of a uuid (lower case, 8-4-4-4-12)" if known else "is not a uuid"
             in_key = field.attribute in record.key or any(a == field.attribute for a, _ in matchers(record))
             kind = "malformed_key" if in_key else "malformed_id"
@@ -146,7 +146,7 @@ def field_fault(
 
 def meant_id(record: ItemRecord, field: Field) -> str | None:
     """The id of the row that a link says is meant by a field that holds no id; None when none says so."""
-    linked = record.ids.get(field.name)
+    linked = record.meant(field.name)
     return linked if linked is not None and CANONICAL_UUID.fullmatch(linked) else None
 
 

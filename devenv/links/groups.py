@@ -58,7 +58,7 @@ def find_group_faults(
     """`half_group`, `duplicate`, `foreign_member`, `stale_preview`, `missing_item`, for every declared group."""
     for group in plan.groups:
         # Items whose group id is unusable: somebody's missing half, or somebody's newest entry.
-        unusable = [r for r in records if r.kind is not None and group.id in r.bad and group.id not in r.ids]
+        unusable = [r for r in records if r.kind is not None and group.id in r.bad and group.id not in r.linked]
         lost_rows = [record for record in unusable if record.kind is not None and record.kind.name == group.rows]
         lost_entries = [r for r in unusable if r.kind is not None and r.kind.name == group.entries]
         gathered = gather(group, records, expired)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -169,8 +170,10 @@ class ItemRecord:
     """One item, read: its kind (None: none of the declared ones), its fields as text, its ids as they should be.
 
     `held` is the item as it is, or packed (packed.py). `near` names the kind whose key this item's key nearly has.
-    `bad` are fields with a fault of their own, which later judgements leave out. `ids` maps a field to the id of the
-    row it means, where a link says so. `clashes` are the placeholders that differ from their attribute.
+    `read` are the fields, of a packed item of a known kind None: a large table's would take most of the memory, so they
+    are read again when asked for. `bad` are fields with a fault of their own, which later judgements leave out. `ids`
+    maps a field of the `linked` ones to the id of the row it means, where that is another text. `clashes` are the
+    placeholders that differ from their attribute.
     """
 
     table: str
@@ -178,10 +181,18 @@ class ItemRecord:
     keys: tuple[str, ...]
     kind: Kind | None
     near: Kind | None
-    values: dict[str, str]
+    read: dict[str, str] | None
     bad: frozenset[str] = frozenset()
-    ids: dict[str, str] = field(default_factory=dict)
+    linked: frozenset[str] = frozenset()
+    ids: dict[str, str] | None = None
     clashes: tuple[tuple[str, str, str, str], ...] = ()
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Its fields as text."""
+        if self.read is not None:
+            return self.read
+        return unpack_fields(self.kind, self.held) if self.kind and isinstance(self.held, bytes) else {}
 
     @property
     def item(self) -> Item:
@@ -201,7 +212,21 @@ class ItemRecord:
 
     def id(self, name: str) -> str | None:
         """The id that field `name` means: of the row where one is known, else as it is written."""
-        return self.ids.get(name) or self.values.get(name)
+        return self.meant(name) or self.values.get(name)
+
+    def meant(self, name: str) -> str | None:
+        """The id of the row that field `name` means; None where no link says so."""
+        if name not in self.linked:
+            return None
+        return self.ids[name] if self.ids and name in self.ids else self.values.get(name)
+
+    def set_id(self, name: str, id: str) -> None:
+        """Take the id that field `name` means: mostly the field's own text, which is not kept twice."""
+        self.linked = with_name(self.linked, name)
+        if id != self.values.get(name):
+            self.ids = {**(self.ids or {}), name: id}
+        elif self.ids and name in self.ids:
+            del self.ids[name]
 
 
 def compile_plan(settings: Settings, keys: Mapping[str, tuple[str, ...]]) -> ReadPlan:
@@ -283,7 +308,8 @@ def read_record(kinds: tuple[Kind, ...], table: str, keys: tuple[str, ...], held
         values = match(kind, item, loose=False)
         if values is not None:
             clashes = find_clashes(kind, item) if kind.beside else ()
-            return ItemRecord(table, held, keys, kind, None, read_fields(kind, item, values), clashes=clashes)
+            read = None if isinstance(held, bytes) else read_fields(kind, item, values)
+            return ItemRecord(table, held, keys, kind, None, read, clashes=clashes)
     for kind in kinds:
         values = match(kind, item, loose=True)
         if values is not None:
@@ -323,6 +349,27 @@ def find_clashes(kind: Kind, item: Item) -> tuple[tuple[str, str, str, str], ...
         if mine != other and (strange or differs(mine, other)) and not template.may_hold(name, other, text):
             found.append((attribute, name, mine, other))
     return tuple(found)
+
+
+@lru_cache
+def with_name(names: frozenset[str], name: str) -> frozenset[str]:
+    """One set for all records that have these names."""
+    return names | {name}
+
+
+class LastFields:
+    """The fields of the packed item that was read last: a judgement asks the same one several times in a row."""
+
+    found: tuple[Kind, bytes, dict[str, str]] | None = None
+
+
+def unpack_fields(kind: Kind, packed: bytes) -> dict[str, str]:
+    """The fields of a packed item of this kind. Threads may ask for different ones."""
+    last = LastFields.found
+    if last is None or last[0] is not kind or last[1] is not packed:
+        item = unpack(packed)
+        LastFields.found = last = (kind, packed, read_fields(kind, item, match(kind, item, loose=False) or {}))
+    return last[2]
 
 
 def read_fields(kind: Kind, item: Item, values: dict[str, str]) -> dict[str, str]:

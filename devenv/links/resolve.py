@@ -104,6 +104,7 @@ def resolve(plan: ReadPlan, records: Sequence[ItemRecord], index: RowIndex) -> l
     fields: dict[tuple[str | None, str], str | None] = {}
     found: list[NamedId] = []
     taught: dict[tuple[Relation, str, str], dict[str, Row]] = {}
+    same: dict[str, str] = {}
     for record in records:
         for edge in edges_of.get(record.table, ()):
             kind = record.kind
@@ -111,6 +112,7 @@ def resolve(plan: ReadPlan, records: Sequence[ItemRecord], index: RowIndex) -> l
             if place not in fields:
                 fields[place] = field_of(kind, edge)
             for text in edge.ids(record.item):
+                text = same.setdefault(text, text)  # One copy of each id, however many items have it.
                 named = name_row(record, edge, fields[place], text, index)
                 found.append(named)
                 if named.how == "natural" and named.row is not None:
@@ -125,7 +127,7 @@ def resolve(plan: ReadPlan, records: Sequence[ItemRecord], index: RowIndex) -> l
                 found[position] = named
         if named.field is not None:
             row_id = named.row[named.edge.column] if named.row is not None else named.text
-            named.record.ids[named.field] = canonical(row_id)
+            named.record.set_id(named.field, canonical(row_id))
     return found
 
 
@@ -166,6 +168,7 @@ def count_misfits(plan: ReadPlan, named: Iterable[NamedId], index: RowIndex) -> 
 def name_row(record: ItemRecord, edge: Edge, field: str | None, text: str, index: RowIndex) -> NamedId:
     """The row that one id means, from this item alone."""
     identifier = canonical(text)
+    identifier = text if identifier == text else identifier
     row = index.by_id(edge, identifier)
     other = index.by_natural_key(edge, record)
     if row is None and other is None:
