@@ -48,11 +48,12 @@ def is_small(path: Path) -> bool:
 
 
 def stamp_files(
-    files: Mapping[str, Path], known: Mapping[str, FileStamp], *, whole: bool = True
+    files: Mapping[str, Path], known: Mapping[str, FileStamp], *, whole: bool = True, most: int | None = None
 ) -> dict[str, FileStamp]:
     """The digest of every file; one that is large and unchanged since it was stamped is not read. UsageError.
 
-    Without `whole` a large one that changed is not read either: its digest is no known one then.
+    Without `whole` a large one that changed is not read either: its digest is no known one then. A file of more than
+    `most` bytes is not read: its digest is that of its size and times.
     """
     found: dict[str, FileStamp] = {}
     for name, path in files.items():
@@ -64,6 +65,8 @@ def stamp_files(
                 found[name] = last
             elif not whole and not is_small(path):
                 found[name] = FileStamp(*same, "not read")
+            elif most is not None and status.st_size > most:
+                found[name] = FileStamp(*same, f"too large to be read: {same}")
             else:
                 found[name] = FileStamp(*same, digest_of(path))
         except OSError as error:

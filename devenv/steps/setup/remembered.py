@@ -20,7 +20,15 @@ from devenv.steps.setup.migrations import find_plan
 from devenv.steps.setup.mounts import read_mounts
 from devenv.steps.setup.script import parse, place_of
 from devenv.steps.stamps import FileStamp, Reading, stamp_files
-from devenv.steps.step import FORMAT, Inputs, StepFiles, hash_inputs, read_named, with_named
+from devenv.steps.step import (
+    FORMAT,
+    UNPACKED_BYTES,
+    Inputs,
+    StepFiles,
+    hash_inputs,
+    read_named,
+    with_named,
+)
 
 # In the place of a file's name: the folders of containers.
 MOUNTS = "mounts:"
@@ -38,7 +46,7 @@ class Opened:
     def note(self, name: str, inside: bool) -> None:
         """Take one file, there or not."""
         place = place_of(self.root, name, inside=inside)
-        stamps = stamp_files({name: place}, self.known) if place else {}
+        stamps = stamp_files({name: place}, self.known, most=UNPACKED_BYTES) if place else {}
         self.stamps |= stamps
         self.digests[f"{'in' if inside else 'any'}:{name}"] = stamps[name].digest if stamps else ""
 
@@ -63,7 +71,7 @@ def read(settings: Settings, root: Path, how: Reading) -> Inputs:
         with Ledger(how.ledger, create=False) as ledger:
             known, last = ledger.stamps(), ledger.parsed("setup")
     files = {name: root / name for name in names}
-    stamps = stamp_files(files, known)
+    stamps = stamp_files(files, known, most=UNPACKED_BYTES)
     digests = {name: stamp.digest for name, stamp in stamps.items()}
     decisive = (settings.postgres.database, settings.person, settings.steps.setup.migrations)
     planned = (plan.folder, len(plan.files), plan.command) if plan else None
@@ -84,7 +92,7 @@ def read(settings: Settings, root: Path, how: Reading) -> Inputs:
     after = Opened(root, {**known, **opened.stamps})
     after.look_again(opened.digests)
     # What changed while it was read is parsed again at the next look.
-    same = stamp_files(files, stamps) == stamps and after.digests == opened.digests
+    same = stamp_files(files, stamps, most=UNPACKED_BYTES) == stamps and after.digests == opened.digests
     parsed = ParsedFiles(key, opened.digests, hash) if same else None
     found = StepFiles(texts, script)
     return Inputs(hash, names, (), lambda: found, stamps | opened.stamps if same else {}, parsed, noted=not same)
