@@ -174,7 +174,7 @@ def test_the_tables_of_postgres_are_listed_and_described(running: ProjectDir) ->
     ("words", "told"),
     [
         (["--describe", "nope"], "there is no table `nope`"),
-        (["--tables", "SELECT 1"], "only one of"),
+        (["--tables", "SELECT 1"], "give one of these"),
         (["UPDATE users SET handle = 'x'"], ": this connection is read-only"),
     ],
 )
