@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from devenv.init.javascript_operators import chosen, either, member
 from devenv.init.source import Fill
 
 TEXT_BYTES: Final = 300_000
@@ -27,8 +28,6 @@ REGEX: Final = re.compile(r"/(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/[a-z]*")
 OPENERS: Final = frozenset(("(", ",", "=", ":", "[", "!", "&&", "||", "?", "{", "}", ";", "=>", "return", ""))
 NO_NAMES: Final = frozenset(("if", "for", "while", "switch", "catch", "function", "return", "await", "new", "typeof"))
 NOTHING: Final = "_"
-# Constants of the AWS SDK that are called as their values: `ScalarAttributeType.S`.
-ENUMS: Final = frozenset(("ScalarAttributeType", "KeyType", "BillingMode", "ProjectionType", "StreamViewType"))
 # Methods that give the same value in another form.
 SAME: Final = {"toISOString": "isoformat", "toJSON": "isoformat"}
 
@@ -291,6 +290,11 @@ class JsParser:
         if word == "+":
             other, at = self.expression(at + 1, depth + 1)
             return ast.BinOp(left=node, op=ast.Add(), right=other), at
+        if word == "?" and self.script.word(at + 1) not in (",", ")", ":"):
+            one, behind = self.expression(at + 1, depth + 1)
+            if self.script.word(behind) == ":":
+                other, at = self.expression(behind + 1, depth + 1)
+                return chosen(node, one, other), at
         if word == "as":  # TypeScript's cast.
             while self.script.word(at) not in (",", ")", "}", "]", ";", ""):
                 at = self.script.partners.get(at, at) + 1
@@ -456,23 +460,6 @@ def matching_brace(text: str, at: int) -> int:
             return at
         at += 1
     return len(text)
-
-
-def member(node: ast.expr, name: str) -> ast.expr:
-    """`node.name`. `process.env` is what Python calls `os.environ`."""
-    if isinstance(node, ast.Name) and node.id == "process" and name == "env":
-        return ast.Attribute(value=ast.Name(id="os"), attr="environ")
-    if isinstance(node, ast.Name) and node.id in ENUMS:
-        return ast.Constant(value=name)
-    return ast.Subscript(value=node, slice=ast.Constant(value=name))
-
-
-def either(node: ast.expr, other: ast.expr) -> ast.expr:
-    """`a || b`: of a variable with a default, what Python calls `os.environ.get("X", "d")`."""
-    match node:
-        case ast.Subscript(value=ast.Attribute(attr="environ") as environ, slice=ast.Constant() as name):
-            return ast.Call(func=ast.Attribute(value=environ, attr="get"), args=[name, other], keywords=[])
-    return ast.BoolOp(op=ast.Or(), values=[node, other])
 
 
 def unquoted(text: str) -> str:

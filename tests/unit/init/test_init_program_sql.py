@@ -120,3 +120,21 @@ def test_the_claims_of_a_token_whose_content_has_a_type() -> None:
     assert script is not None
     (use,) = scripts_jwt({"token.ts": script})
     assert (use.variable, [*use.claims]) == ("JWT_KEY", ["userId", "email"])
+
+
+def test_the_type_of_a_value_that_a_condition_chooses(tmp_path: Path) -> None:
+    settings, _ = made(
+        tmp_path,
+        {
+            "db.sql": "CREATE TABLE ports (id int PRIMARY KEY);",
+            "trips.js": "const { GetCommand, PutCommand } = require('@aws-sdk/lib-dynamodb');\n"
+            "exports.one = (id) => doc.send(new GetCommand({ TableName: 'trips', Key: { trip_id: id } }));\n"
+            "exports.add = async (trip_id, crew, note, fee) => doc.send(new PutCommand({ TableName: 'trips', Item: {\n"
+            "  trip_id, crew: crew ? parseInt(crew) : 0, fee: fee ? parseFloat(fee) : null,\n"
+            "  at: 'x', open: true } }));\n",
+        },
+    )
+    (entity,) = settings.entities.values()
+    assert entity.attributes["crew"] == "number"
+    assert {"at", "open"} <= set(entity.attributes)
+    assert entity.attributes.get("fee") in (None, "number")
