@@ -12,14 +12,14 @@ import time
 from typing import Any
 
 REAL_TIME = time.time
-# The start of a process is known to the second, and it reads its code some time later.
-SETTLED_S = 1.0
+# A process reads its code some time after its start.
+SETTLED_S = 0.2
 
 
 def newest_source(before: float, runner: str) -> list[Any] | None:
     """The application's source file that was changed last, and when; None when none is newer than `before`.
 
-    `before` is the start of another process that may run it: a change in the first second does not count.
+    `before` is the start of another process that may run it: a change right after it does not count.
     """
     found: list[Any] = []
     for module in list(sys.modules.values()):

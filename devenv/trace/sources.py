@@ -20,14 +20,14 @@ LEFT_OUT: Final = frozenset(["node_modules", "site-packages", "spec", "test", "t
 # A virtual environment of any name has this file.
 VENV: Final = "pyvenv.cfg"
 LIMIT: Final = 5_000
-# The start of a process is known to the second, and it reads its code some time later.
-SETTLED_S: Final = 1.0
+# A process reads its code some time after its start.
+SETTLED_S: Final = 0.2
 
 
 def changed_since(folder: Path, started: float, others: frozenset[Path]) -> str | None:
     """The source file in `folder` that was changed last after `started` (epoch seconds), relative to it; None: none.
 
-    A change in the first second does not count.
+    A change right after the start does not count: the process may have read it.
     Packages, tests and `others` (files and folders) are left out. Of a large folder the first 5,000 entries are read,
     the upper ones first.
     """

@@ -49,6 +49,8 @@ def test_a_large_folder_is_read_from_above_and_not_to_its_end(tmp_path: Path) ->
     assert changed_since(tmp_path, STARTED, frozenset()) == "near.py"
 
 
-def test_a_change_in_the_second_of_the_start_may_have_come_before_it(tmp_path: Path) -> None:
-    write(tmp_path, "main.py", 0.9)
+def test_a_change_right_after_the_start_may_have_been_read_by_it(tmp_path: Path) -> None:
+    write(tmp_path, "main.py", 0.1)
     assert changed_since(tmp_path, STARTED, frozenset()) is None
+    write(tmp_path, "main.py", 0.5)
+    assert changed_since(tmp_path, STARTED, frozenset()) == "main.py"
