@@ -317,7 +317,7 @@ def guarded(call: Callable[[], Any]) -> int:
 def leave_late(doing: str) -> None:
     """End a command that waits for something that has no limit of its own. It has changed nothing."""
     what = f"no progress for {deadline.limit_s:g} s"
-    detail = f"waited for: {doing}"
+    detail = f"waited for: {doing}" if doing else "the command had not asked a store yet: the machine may be busy"
     code = refuse(Report(chosen.command, None, Exit.TIMEOUT, error=Failure(what, detail, hint="devenv doctor")))
     sys.stdout.flush()
     os._exit(code)

@@ -262,7 +262,7 @@ def repair_apply(
     plan: Annotated[Path, typer.Argument(metavar="FILE", help="A plan that `verify --plan` wrote.")],
     allow_loss: Annotated[bool, typer.Option("--allow-loss", help="Also delete orphans.")] = False,
 ) -> None:
-    """Apply a repair plan to the items that are unchanged since then, and compare again."""
+    """Apply a repair plan, without the items that changed after it was written. Then compare again."""
     from devenv.stack import open_locked
     from devenv.verify.repair_plan import apply_plan
 

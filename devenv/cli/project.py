@@ -99,7 +99,10 @@ def policy(
     ] = False,
     compute: Annotated[
         Literal["ecs-tasks", "lambda", "ec2"],
-        typer.Option(metavar="ecs-tasks|lambda|ec2", help="The service that the application runs on, for its role."),
+        typer.Option(
+            metavar="ecs-tasks|lambda|ec2",
+            help="The AWS service that runs the application: only it may take on the application's role.",
+        ),
     ] = "ecs-tasks",
     pool: Annotated[
         str | None, typer.Option(metavar="ID", help="The Cognito identity pool that people sign in with.")

@@ -29,7 +29,7 @@ class Deadline:
     def begin(self, limit_s: float) -> None:
         """Count from now on."""
         self.limit_s = limit_s
-        self.doing = "nothing yet"
+        self.doing = ""
         self.moved()
 
     def moved(self) -> None:

@@ -35,6 +35,8 @@ NO_MODULE: Final = late(r"No module named '?([\w.]+)")
 IN_USE: Final = late(r"EADDRINUSE|address (?:is )?already in use|only one usage of each socket address", re.IGNORECASE)
 ERROR_NUMBER: Final = late(r"\[?(?:Errno|WinError) \d+\]?")
 PORT_NUMBER: Final = late(r"(?<![\d.])\d{2,5}(?![\d.])")
+STORE_S: Final = 60.0
+SERVICE_S: Final = 10.0
 # What puts changed settings of a store into effect; the data stays.
 RESTART = "devenv down && devenv up"
 
@@ -194,7 +196,8 @@ class ProcessServices(EngineProject):
         process = self.process(name)
         if process is None:
             return False
-        stopped = processes.stop(process, how=how)
+        # A store that writes to a busy disk needs its time: one that is killed may lose what was committed last.
+        stopped = processes.stop(process, how=how, patience_s=STORE_S if name in STORES else SERVICE_S)
         self.end_left(name)
         self.remember(name, process=None, started=None)
         return stopped

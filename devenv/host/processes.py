@@ -47,8 +47,9 @@ class Holder(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         if self.pid is None:
             return "a process of another user"
-        parts = [f"pid {self.pid}", f"`{self.command}`", f"owner {self.owner}"]
-        return ", ".join([*parts, self.place] if self.place else parts)
+        command = f"`{self.command}`" if self.command else None
+        owner = f"owner {self.owner}" if self.owner else None
+        return ", ".join(filter(None, (f"pid {self.pid}", command, owner, self.place)))
 
 
 def spawn(

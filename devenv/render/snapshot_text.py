@@ -159,7 +159,7 @@ def down_all_lines(report: Report) -> list[str]:
         f"left running: {', '.join(each['services'])}, which devenv did not start (of {each['root']})"
         for each in body["left"]
     ]
-    lines += [f"not running: {each['root']}: {each['error']}" for each in body["engines_gone"]]
+    lines += [f"nothing runs in {each['root']}: {each['error']}" for each in body["engines_gone"]]
     if not lines and not body["failed"]:
         lines += ["nothing was running"]
     for each in body["failed"]:

@@ -312,9 +312,9 @@ def remedy(folded: Folded) -> Fix:
     if not safe:
         return Fix("list each of them with its fix (changes nothing)", "devenv doctor")
     rest = len(folded.faults) - safe
-    words = "correct the items, here and elsewhere, where no data is lost"
+    words = "correct all items with this fault, as far as no data is lost"
     need = f"; fix {rest} of them yourself" if rest else ""
-    return Fix(f"{words}{need}. `devenv doctor` changes nothing", MEND, safe=True)
+    return Fix(f"{words}{need}. `devenv doctor` only lists them", MEND, safe=True)
 
 
 def concerns(fault: Fault, mine: set[int], gathered: SubjectItems, ids: set[str | None]) -> bool:

@@ -442,11 +442,11 @@ def test_a_report_holds_neither_secrets_nor_peoples_words() -> None:
 @pytest.mark.parametrize(
     ("safe", "command", "text"),
     [
-        ((True, True), "devenv doctor --fix", "where no data is lost. `devenv doctor` changes nothing"),
+        ((True, True), "devenv doctor --fix", "as far as no data is lost. `devenv doctor` only lists them"),
         (
             (True, False),
             "devenv doctor --fix",
-            "; fix 1 of them yourself. `devenv doctor` changes nothing",
+            "; fix 1 of them yourself. `devenv doctor` only lists them",
         ),
         ((False, False), "devenv doctor", "(changes nothing)"),
     ],
@@ -456,7 +456,7 @@ def test_a_command_that_changes_items_is_said_to(safe: tuple[bool, ...], command
     fix = remedy(folded)
     assert (fix.command, fix.safe) == (command, any(safe))
     assert fix.text.endswith(text)
-    assert fix.text.startswith("correct the items") == any(safe)
+    assert fix.text.startswith("correct all items") == any(safe)
 
 
 # --- what cannot be compared is said
