@@ -169,7 +169,9 @@ def by_word(entity: FoundEntity, field: str, rows: KnownRows) -> RowsMeant | Non
     """The table whose word a key has before its one place: `users` of `USER#{id}`."""
     parts = [PLACE.sub("{}", text) for text in entity.match.values() if f"{{{field}}}" in text]
     for table in rows.tables if len(parts) == 1 and parts[0].count("{}") == 1 else ():
-        if is_word_of(parts[0], table) and (column := id_of(table)):
+        # `ROUTE#{slug}` is no id where the table has a unique column of this name.
+        own = next((c.name for c in table.columns if c.unique and c.name == snake(field)), None)
+        if is_word_of(parts[0], table) and (column := own or id_of(table)):
             return RowsMeant(table, column, f"The word before it in the key is that of {table.name}.")
     return None
 

@@ -102,3 +102,12 @@ def test_a_sort_condition_with_a_parameter_is_a_part_of_the_pattern_and_of_the_t
     assert trace.library is not None
     assert list(trace.library.command or ())[-2:] == ["{code}", "{day}"]
     assert body["edits"] == []
+
+
+def test_a_place_called_after_a_unique_column_refers_to_that_column(tmp_path: Path) -> None:
+    sql = "CREATE TABLE trails (id serial PRIMARY KEY, code text NOT NULL UNIQUE);"
+    settings, _ = made(
+        tmp_path,
+        {**FILES, "db/s.sql": sql, "scripts/seed.js": SEED.replace("SHELF#", "TRAIL#"), "src/store.js": STORE},
+    )
+    assert [link.to for link in settings.links] == ["postgres:trails.code"]
