@@ -15,7 +15,7 @@ from devenv.init.dict_functions import script_dicts
 from devenv.init.electrodb import Model, model_queries, model_shape, of_models, read_models
 from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script
 from devenv.init.javascript_helpers import JsHelper, by_name, helper_of, helpers_through, request_in, taken_over
-from devenv.init.javascript_items import script_items, script_texts
+from devenv.init.javascript_items import is_answer, script_items, script_texts
 from devenv.init.javascript_models import read_declared
 from devenv.init.javascript_routes import begin, end, prefix_of, read_mounts, read_routes
 from devenv.init.javascript_rows import rows_of
@@ -351,6 +351,8 @@ def objects(script: JsScript, parser: JsParser) -> Iterator[tuple[ast.Dict, JsFu
     """The objects that stand where a value stands, in a function."""
     for at, token in enumerate(script.tokens):
         if token.text == "{" and script.word(at - 1) in ("(", "=", ",", ":", "[", "return", "?"):
+            if is_answer(script, at):
+                continue
             node, _ = parser.object(at, 0)
             block = script.block_of(at)
             if isinstance(node, ast.Dict) and len(node.keys) > 1:

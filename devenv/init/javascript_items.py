@@ -13,6 +13,8 @@ from devenv.init.source import IN_BRACES, Scope, TextFunction, Unclear, template
 from devenv.init.written_items import MOST, Binding, Item, Keys, arguments, items_of, turns
 
 BEFORE_VALUE: Final = ("(", "=", ",", ":", "[", "return", "?", "=>")
+# `res.json({ message, product_id })`: an answer, though it names the key of an item.
+ANSWERS: Final = ("json", "jsonp", "send", "render", "stringify")
 TURNS: Final = ("map", "forEach", "flatMap")
 
 
@@ -61,6 +63,8 @@ def every_item(script: JsScript, module: Scope, scopes: Mapping[JsFunction, Scop
     for at, token in enumerate(script.tokens):
         if token.text != "{" or script.word(at - 1) not in BEFORE_VALUE:
             continue
+        if is_answer(script, at):
+            continue
         node, _ = parser.object(at, 0)
         if not isinstance(node, ast.Dict) or len(node.keys) < 2:
             continue
@@ -74,6 +78,11 @@ def every_item(script: JsScript, module: Scope, scopes: Mapping[JsFunction, Scop
         for target, over in loops_at(script, parser, at):
             bindings = turns(target, over, scope, bindings)
         yield from items_of(node, scope, bindings, keys)
+
+
+def is_answer(script: JsScript, at: int) -> bool:
+    """Return True if an object is what a handler answers with: no item, whatever keys it has."""
+    return script.word(at - 1) == "(" and script.word(at - 2) in ANSWERS
 
 
 def calls_of(script: JsScript, block: JsFunction) -> Iterator[int]:

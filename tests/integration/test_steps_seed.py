@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -241,6 +242,22 @@ def test_a_link_to_nothing_is_said_so(chat: Any) -> None:
         chat.run("seed")
     assert caught.value.what == "[[links]]: public.users.id cannot be read"
     assert 'column "id" does not exist' in str(caught.value.detail)
+
+
+def test_a_link_to_a_table_that_the_application_creates_later_stops_nothing(chat: Any) -> None:
+    """`up` starts the application after this step: without it the table would never be there."""
+    seeds(chat, [{"pk": "a", "sk": "1", "user_uuid": str(uuid.UUID(int=7))}])
+    chat.links[0]["to"] = "postgres:visitors.id"
+    chat.links[0].pop("natural_key", None)
+    chat.run("setup")
+    chat.run("schema-load")
+    outcome = chat.run("seed")
+    assert any("there is no table public.visitors yet" in each for each in outcome.warnings), outcome.warnings
+    assert chat.look("seed").state == "done"
+    chat.sql("CREATE TABLE visitors (id uuid PRIMARY KEY)")
+    chat.sql(f"INSERT INTO visitors VALUES ('{uuid.UUID(int=7)}')")
+    assert chat.look("seed").state == "done"
+    assert len(chat.items("chat")) == 1
 
 
 def test_keys_that_become_equal_or_too_long_through_references_are_refused(chat: Any) -> None:

@@ -29,6 +29,8 @@ from devenv.stores.postgres.driver import sql
 
 TRIES: Final = 5
 INVALID: Final = "ValidationException"
+# The fingerprint of a table that is not there.
+NO_ROWS: Final = "no table"
 Successors = Mapping[str, Mapping[str, str]]
 
 
@@ -78,6 +80,8 @@ def read_ids(connection: Connection, target: LinkTarget) -> Ids:
     query = sql.SQL("SELECT {} FROM {}").format(columns, name(*target.relation))
     # The fingerprint first: what changes between the two queries is then found by the next look.
     fingerprint = read_fingerprint(connection, target)
+    if fingerprint == NO_ROWS:
+        return Ids({}, frozenset(), fingerprint)
     rows = connection.execute(query).fetchall()
     by_natural: dict[str, list[str]] = {}
     for id, *natural in rows:
@@ -93,7 +97,8 @@ def read_ids(connection: Connection, target: LinkTarget) -> Ids:
 def read_fingerprint(connection: Connection, target: LinkTarget) -> str:
     """A sum over the ids and natural keys of a target's rows, made by Postgres: equal when nothing changed.
 
-    DevenvError when the table or a column that the link names does not exist.
+    NO_ROWS without the table: the application may create it when it starts, which is after this step. DevenvError when
+    a column that the link names does not exist.
     """
     query = sql.SQL("SELECT count(*) || ':' || coalesce(sum(hashtextextended(ROW({})::text, 0)), 0) FROM {}").format(
         sql.SQL(", ").join(as_text(target)), name(*target.relation)
@@ -102,7 +107,9 @@ def read_fingerprint(connection: Connection, target: LinkTarget) -> str:
         with connection.transaction(), postgres.translated(connection.info.dbname):
             return str(one(connection, query))
     except StoreError as error:
-        if error.code not in (*postgres.NO_TABLE, postgres.NO_COLUMN):
+        if error.code in postgres.NO_TABLE:
+            return NO_ROWS
+        if error.code != postgres.NO_COLUMN:
             raise
         raise DevenvError(
             f"[[links]]: {target.title} cannot be read", detail=error.detail, hint="correct the link in devenv.toml"

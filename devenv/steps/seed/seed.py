@@ -20,6 +20,7 @@ from devenv.links.read import compile_plan
 from devenv.steps.ledger import Item, Ledger, LedgerItem
 from devenv.steps.seed import since, source
 from devenv.steps.seed.follow import (
+    NO_ROWS,
     Followed,
     Ids,
     LinkTarget,
@@ -199,6 +200,11 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
                 work.take_away(table, names)
         remember_rows(ledger, answers, ids)
     work.warnings += [f"left out: {each}" for each in dict.fromkeys(survey.left_out)]
+    work.warnings += [
+        f"[[links]]: there is no table {'.'.join(target.relation)} yet, so the ids that refer to it were not compared"
+        for target, found in ids.items()
+        if found.fingerprint == NO_ROWS
+    ]
     return work.outcome(followed)
 
 

@@ -111,3 +111,18 @@ def test_a_place_called_after_a_unique_column_refers_to_that_column(tmp_path: Pa
         {**FILES, "db/s.sql": sql, "scripts/seed.js": SEED.replace("SHELF#", "TRAIL#"), "src/store.js": STORE},
     )
     assert [link.to for link in settings.links] == ["postgres:trails.code"]
+
+
+def test_what_a_handler_answers_is_no_item(tmp_path: Path) -> None:
+    """It names the key, but its other fields are of the answer alone: a trace would call a right answer changed."""
+    handler = """
+app.post('/pumps/:pump/parts', async (req, res) => {
+  const photo_url = await upload(req.body.photo);
+  res.status(201).json({ message: 'saved', PK: req.params.pump, SK: req.body.no, photo_url });
+});
+exports.handler = async (event) => ({ statusCode: 200, body: JSON.stringify({ notice: 'x', PK: event.id, SK: 'y' }) });
+"""
+    settings, _ = made(tmp_path, {**FILES, "scripts/seed.js": SEED, "src/store.js": STORE, "src/app.js": handler})
+    names = {name for entity in settings.entities.values() for name in entity.attributes}
+    assert {"kind", "name", "level"} <= names
+    assert not {"photo_url", "notice", "message"} & names
