@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from devenv.config.schema import Settings
@@ -116,13 +117,25 @@ def test_a_place_called_after_a_unique_column_refers_to_that_column(tmp_path: Pa
 def test_what_a_handler_answers_is_no_item(tmp_path: Path) -> None:
     """It names the key, but its other fields are of the answer alone: a trace would call a right answer changed."""
     handler = """
-app.post('/pumps/:pump/parts', async (req, res) => {
+const { PutCommand, GetCommand } = require('@aws-sdk/lib-dynamodb');
+router.post('/pumps', async (req, res) => {
+  const { pump_id, name } = req.body;
+  await doc.send(new PutCommand({ TableName: 'pumps', Item: { pump_id, name, level: Number(req.body.level) } }));
   const photo_url = await upload(req.body.photo);
-  res.status(201).json({ message: 'saved', PK: req.params.pump, SK: req.body.no, photo_url });
+  res.json({ message: 'saved', pump_id, photo_url });
 });
-exports.handler = async (event) => ({ statusCode: 200, body: JSON.stringify({ notice: 'x', PK: event.id, SK: 'y' }) });
+router.get('/:id', async (req, res) => {
+  const found = await doc.send(new GetCommand({ TableName: 'pumps', Key: { pump_id: req.params.id } }));
+  res.json(found.Item || {});
+});
 """
-    settings, _ = made(tmp_path, {**FILES, "scripts/seed.js": SEED, "src/store.js": STORE, "src/app.js": handler})
+    table = {
+        "TableName": "pumps",
+        "KeySchema": [{"AttributeName": "pump_id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pump_id", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    files = {**FILES, "table.json": json.dumps(table), "src/pumps.js": handler}
+    settings, _ = made(tmp_path, files)
     names = {name for entity in settings.entities.values() for name in entity.attributes}
-    assert {"kind", "name", "level"} <= names
-    assert not {"photo_url", "notice", "message"} & names
+    assert names == {"pump_id", "name", "level"}
