@@ -26,6 +26,7 @@ LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 # The attributes by which people tell kinds apart, and words of a sort key that only say "the thing itself".
 TYPED: Final = ("type", "entity", "entity_type", "item_type", "kind", "et", "edb_e")
 ABOUT: Final = ("metadata", "meta", "info", "head", "header", "root", "detail", "details", "self", "data")
+SEPARATOR: Final = re.compile(r"[#:|/]")
 WORD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*(?=[^}\w-]|$)(?![^{]*\})")
 # `$checkin_1#…` is ElectroDB's.
 HEAD: Final = re.compile(r"\$\w+#|[A-Za-z][A-Za-z_-]*(?:[#:|/{]|$)")
@@ -74,6 +75,12 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
     found: dict[tuple[str, ...], FoundEntity] = {}
     # What the application writes comes first: its names count.
     shapes = sorted((s for code in survey.code for s in code.shapes), key=lambda s: "seed" in s.function.file.lower())
+    bare = {
+        table.table
+        for shape in shapes
+        if (table := owner_of(shape.attributes, survey.tables))
+        and not PLACE.sub("", shape.attributes[key_of(table)[0]].template or "")
+    }
     for shape in shapes:
         table = owner_of(shape.attributes, survey.tables)
         if table is None:
@@ -83,6 +90,8 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
         if not shape.function.name and not PLACE.search(templates[hash_key] or ""):
             # An item that a script spells out: its key is that of one item, not of a kind.
             templates = spelt_out(shape, table, survey)
+        elif table.table in bare and not SEPARATOR.search(PLACE.sub("", templates[hash_key] or "")):
+            templates[hash_key] = None  # `SKU-{i}` of a seed: others write any value.
         match = named_places(templates, hash_key)
         template = match.get(hash_key) or shape.attributes[hash_key].template
         mark = (table.table, *(PLACE.sub("", match.get(name, "")) for name in key_of(table)))

@@ -31,7 +31,7 @@ METHOD: Final = re.compile(
 EXPRESSED: Final = re.compile(r"\bfun\s+(\w+)\s*\(((?:[^()]|\([^()]*\))*)\)[^{}=]{0,200}=(?!\s*\{)")
 MEMBERS: Final = re.compile(r"\n\s*(?:(?:@|\})|(?:(?:override|private|suspend|internal|public|open)\s+)*fun\s)")
 TYPED: Final = re.compile(r"\bDynamoDb(?:Async)?Table<(\w+)>\s+(\w+)|\b(\w+)\s*:\s*DynamoDb(?:Async)?Table<(\w+)>")
-ASKS: Final = re.compile(r"\b(\w+)\s*(?:\.index\(\s*\"([^\"]+)\"\s*\)\s*)?\.(query|getItem)\s*\(")
+ASKS: Final = re.compile(r"\b(\w+)\s*(?:\.index\(\s*(\"[^\"]+\"|[\w.]+)\s*\)\s*)?\.(query|getItem)\s*\(")
 PART: Final = re.compile(r"\.(partition|sort)Value\(\s*((?:[^()]|\([^()]*\))*)\)")
 BUILT: Final = re.compile(r"\b(?:QueryRequest\.builder\(\)|QueryRequest\s*\{)")
 ONE: Final = re.compile(r"\bgetItem\(\s*\w+\s*->|\bGetItemRequest\.builder\(\)")
@@ -81,7 +81,12 @@ def read_java(
     for file, text in own.items():
         functions = first(file, "functions", functions_in(file, text), left_out)
         queries = [
-            *first(file, "queries of the enhanced client", enhanced(text, functions, beans, tables, known), left_out),
+            *first(
+                file,
+                "queries of the enhanced client",
+                enhanced(file, text, functions, beans, tables, known, spelt),
+                left_out,
+            ),
             *first(file, "queries", requests(file, text, functions, spelt), left_out),
             *first(file, "requests for one item", item_requests(file, text, functions, spelt), left_out),
         ]
@@ -193,11 +198,13 @@ def parameter(text: str) -> str:
 
 
 def enhanced(
+    file: str,
     text: str,
     functions: Sequence[tuple[int, int, Function]],
     beans: Mapping[str, Bean],
     tables: Sequence[Found],
     classes: Known,
+    spelt: CodeNames,
 ) -> Iterator[Query]:
     """The queries of the enhanced client: `scans.query(QueryConditional.keyEqualTo(Key.builder()…))`."""
     typed = {one or three: two or four for two, one, three, four in TYPED.findall(text)}
@@ -210,9 +217,12 @@ def enhanced(
             continue
         call = text[found.start() : balanced(text, found.end() - 1)]
         partition, sort = bean.partition, bean.sort
-        if found[2]:
-            partition = bean.indexes.get((found[2], "partition"), partition)
-            sort = bean.indexes.get((found[2], "sort"), sort)
+        index = spelt.text(file, found[2], found.start()) if found[2] else None
+        if found[2] and index is None:
+            continue  # Of an index by a computed name, the key is not known.
+        if index:
+            partition = bean.indexes.get((index, "partition"), partition)
+            sort = bean.indexes.get((index, "sort"), sort)
         values = {kind: template_of(given, constants) for kind, given in PART.findall(call)}
         key = {partition: values["partition"]} if values.get("partition") else {}
         begins = "sortBeginsWith" in call
@@ -226,7 +236,7 @@ def enhanced(
             line_of(text, found.start()),
             "Query" if found[3] == "query" else "GetItem",
             classes[kind][0] if kind in classes else table_of(bean, tables),
-            found[2] or None,
+            index,
             {name: value for name, value in key.items() if value is not None},
             narrowed=sort if begins else None,
             forward=None if forward is None else forward[1] == "true",

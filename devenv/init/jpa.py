@@ -8,7 +8,7 @@ from typing import Final
 
 from devenv.core.late import late
 from devenv.init.class_tables import FIELD, KOTLIN, NUMBERS, TESTS, TIMES
-from devenv.init.spring import PLACE, SETTINGS, settings_in
+from devenv.init.spring import PLACE, settings_in
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 from devenv.init.text_code import LARGEST, line_of
 
@@ -21,6 +21,8 @@ NO_COLUMN: Final = late(r"@(?:get:|field:)?(?:Transient|OneToMany|ManyToMany|Ele
 REFERENCE: Final = late(r"@(?:get:|field:)?(?:ManyToOne|OneToOne)\b")
 ID: Final = late(r"@(?:get:|field:)?Id\b")
 UNIQUE: Final = late(r"\bunique\s*=\s*true\b|@NaturalId\b")
+# A profile's own file counts, too.
+PROFILES: Final = late(r"application(?:-(?!test)\w+)?\.(?:ya?ml|properties)")
 AUTO: Final = ("spring.jpa.hibernate.ddl-auto", "spring.jpa.properties.hibernate.hbm2ddl.auto")
 MAKES: Final = ("create", "create-drop", "update", "create-only")
 EMPTIES: Final = ("create", "create-drop")
@@ -103,7 +105,7 @@ def stored_as(kind: str) -> str:
 def made_by_hibernate(texts: Mapping[str, str]) -> list[str]:
     """The sentence about tables that Hibernate makes when the application starts."""
     for file in sorted(texts, key=lambda name: (name.count("/"), name)):
-        if not SETTINGS.fullmatch(file.rpartition("/")[2]) or TESTS.search(file):
+        if not PROFILES.fullmatch(file.rpartition("/")[2]) or TESTS.search(file):
             continue
         settings = dict(settings_in(file, texts[file]))
         value = next((PLACE.sub(lambda m: m[2] or "", settings[key]) for key in AUTO if key in settings), "")

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from devenv.core.late import late
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 
+# A type in an annotation of SQLModel -> how it is stored.
+SQLMODEL: Final = {"UUID": "uuid", "uuid": "uuid", "str": "varchar", "int": "integer", "datetime": "timestamp"}
+CREATE_ALL: Final = late(r"^[^#\n]*\bmetadata\.create_all\b", re.MULTILINE)
+TESTS: Final = late(r"(^|/)(?:tests?/|test_|conftest)")
 COLUMNS: Final = ("Column", "mapped_column")
 
 
@@ -63,8 +69,46 @@ def mapped(tree: ast.Module) -> Iterator[DeclaredTable]:
                     | ast.AnnAssign(target=ast.Name(id=field), value=ast.Call() as call)
                 ):
                     foreign += foreign_of(call, field)
+        if any(word.arg == "table" and is_true(word.value) for word in node.keywords):
+            name = name or node.name.lower()
+            columns, foreign = sqlmodel_columns(node)
         if name:
             yield DeclaredTable("public", name, tuple(columns), foreign=tuple(foreign))
+
+
+def sqlmodel_columns(node: ast.ClassDef) -> tuple[list[DeclaredColumn], list[tuple[str, str]]]:
+    """(columns, column -> table that it refers to) of `class Plant(SQLModel, table=True)`."""
+    columns: list[DeclaredColumn] = []
+    foreign: list[tuple[str, str]] = []
+    for part in node.body:
+        if not isinstance(part, ast.AnnAssign) or not isinstance(part.target, ast.Name):
+            continue
+        call = part.value if isinstance(part.value, ast.Call) else None
+        called = ast.unparse(call.func).rpartition(".")[2] if call else ""
+        if called == "Relationship":
+            continue
+        words = {word.arg: word.value for word in call.keywords} if call else {}
+        primary = is_true(words.get("primary_key"))
+        shown = ast.unparse(part.annotation)
+        kind = next((stored for word, stored in SQLMODEL.items() if re.search(rf"\b{word}\b", shown)), "")
+        columns.append(DeclaredColumn(part.target.id, kind, primary or is_true(words.get("unique")), primary))
+        match words.get("foreign_key"):
+            case ast.Constant(value=str(target)):
+                foreign.append((part.target.id, table_of(target)))
+    return columns, foreign
+
+
+def made_by_sqlalchemy(texts: Mapping[str, str]) -> list[str]:
+    """The sentence about tables that a program makes by SQLAlchemy's create_all."""
+    for file in sorted(texts, key=lambda name: (name.count("/"), name)):
+        if not file.endswith(".py") or TESTS.search(file):
+            continue
+        if found := CREATE_ALL.search(texts[file]):
+            line = texts[file].count("\n", 0, found.start()) + 1
+            return [
+                f"{file}:{line}: SQLAlchemy makes the tables of Postgres when this program runs: no step of devenv does"
+            ]
+    return []
 
 
 def foreign_of(call: ast.Call, field: str = "") -> Iterator[tuple[str, str]]:

@@ -25,6 +25,7 @@ from devenv.init.entities import (
     snake,
     text_of,
 )
+from devenv.init.link_names import is_called_after, is_called_alike, is_mirrored
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 from devenv.init.survey import Survey
 from devenv.init.tables import Found
@@ -37,8 +38,6 @@ SIGN_IN: Final = late(
     r"((aws_)?cognito|auth0?|idp|oidc|oauth|sso|keycloak|okta|firebase|clerk|supabase)_(user_?)?(id|sub|uuid|uid|subject)"
     r"|(user_)?sub|external_id"
 )
-# Columns whose values name a row as its id does.
-CODES: Final = ("code", "slug", "number", "serial", "sku", "ref", "isbn", "barcode")
 # What handlers of every route are called.
 HANDLERS: Final = ("GET", "handler", "loader")
 KEY_WORD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*[#:|/]")
@@ -160,6 +159,15 @@ def links_by_name(
             for table, column in columns:
                 if is_meant(field, table, column) and (link := make_link(entity, field, table, column)):
                     yield link
+    for entity, field in seen:
+        for table, column in columns:
+            if is_mirrored(entity, field, table, column) and (link := make_link(entity, field, table, column)):
+                yield replace(
+                    link,
+                    name=entity.name,
+                    sure=False,
+                    why="Both stores have the same thing under the same id, by their names.",
+                )
 
 
 def values_of(entity: FoundEntity, field: str, items: Iterable[tuple[str, Mapping[str, Any]]]) -> set[str]:
@@ -200,17 +208,6 @@ def proven_by(
 def is_row_named(field: str, values: set[str], table: DeclaredTable, known: Sequence[str]) -> bool:
     """Return True for an attribute `voter` whose values are all in a unique column of `voters`: codes, names."""
     return snake(field) == singular(table.name) and bool(values) and values <= set(known)
-
-
-def is_called_after(field: str, table: DeclaredTable, column: str) -> bool:
-    """`user_uuid`, `my_user_uuid` for `users.uuid`."""
-    return column in ID_NAMES and f"_{snake(field)}".endswith(f"_{singular(table.name)}_{column}")
-
-
-def is_called_alike(field: str, table: DeclaredTable, column: str) -> bool:
-    """`customer_id` for `customers.customer_id`, `ticketCode` for a unique `tickets.code`."""
-    named = column in CODES and snake(field) == f"{singular(table.name)}_{column}"
-    return named or (field == column and re.search("_" + ID_END.pattern, field) is not None)
 
 
 def make_link(

@@ -13,7 +13,7 @@ from devenv.init.compose import read_yaml, show
 
 SETTINGS: Final = re.compile(r"application\.(ya?ml|properties)")
 BUILDS: Final = ("pom.xml", "build.gradle", "build.gradle.kts")
-BOOT: Final = re.compile(r"spring-boot|springframework\.boot")
+BOOT: Final = re.compile(r"spring[.-]boot|springframework\.boot|springBoot")
 PLACE: Final = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::([^{}]*))?\}")
 URL: Final = "spring.datasource.url"
 # Spring Boot takes these from the environment, whatever its settings files say.

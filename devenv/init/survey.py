@@ -46,7 +46,8 @@ from devenv.init.names import default_names, names_sent, settle_names, table_var
 from devenv.init.packed import ENDINGS, read_packed
 from devenv.init.ports import FoundPort, read_ports
 from devenv.init.program_sql import done_by_programs, program_tables
-from devenv.init.program_tables import read_program_tables
+from devenv.init.program_tables import made_by_sqlalchemy, read_program_tables
+from devenv.init.pynamodb import pynamo_items, pynamo_models, pynamo_tables, with_pynamo_queries
 from devenv.init.query_helpers import with_queries
 from devenv.init.read_files import item_loaders, requests_read
 from devenv.init.real_values import SeedValues, find_values
@@ -89,7 +90,7 @@ SHARED: Final = re.compile(
 SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 # What a Python file must mention to be of interest: parsing all of a large project takes a while.
 TELLING: Final = re.compile(
-    r"dynamo|boto3|psycopg|asyncpg|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(|__tablename__"
+    r"dynamo|boto3|psycopg|asyncpg|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(|__tablename__|\bSQLModel\b"
     r"|\burlpatterns\b|\bdef \w+\((?:self, )?request\b|\bmodels\.Model\b"
     r"|\bjwt\b|\bBaseSettings\b|\b(Flask|FastAPI)\(|include_router|register_blueprint|\bDepends\("
     # Data classes: items become objects of them.
@@ -201,12 +202,14 @@ def survey(root: Path) -> Survey:
     # Functions that a trace calls by themselves need it.
     django = {"DJANGO_SETTINGS_MODULE": own_module} if (own_module := settings_module(names, texts)) else {}
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
-    trees = with_queries(with_django_settings(with_class_constants(with_variables(with_read_variables(read)))))
+    models_read = pynamo_models(read, variables)
+    read = dict(with_class_constants(with_variables(with_read_variables(read))))
+    trees = with_queries(with_django_settings(with_pynamo_queries(read, models_read)))
     tables, notes = read_tables({**commands_in(documents), **texts}, trees, variables)
     spelt = CodeNames(texts, variables)
     declared_by = class_tables(texts, variables, spelt)
     requested, unclear = request_tables(texts, spelt)
-    for made_by in (*requested, *declared_by.tables):
+    for made_by in (*requested, *declared_by.tables, *pynamo_tables(models_read)):
         tables.setdefault(made_by.table, made_by)
     scripts = with_json_settings({name: text for name, text in texts.items() if is_script(name)}, texts)
     scripts = with_script_variables(with_schemas(scripts))
@@ -254,6 +257,7 @@ def survey(root: Path) -> Survey:
         *java,
         *read_dotnet(texts, notes, declared_by.classes),
         *declared_by.code.values(),
+        *pynamo_items(models_read),
         *(prisma_code(name, text) for name, text in texts.items() if name.endswith(".prisma")),
     )
     manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
@@ -354,6 +358,7 @@ def survey(root: Path) -> Survey:
             *unread,
             *unasked_routes(java),
             *made_by_hibernate(texts),
+            *(() if migrations else made_by_sqlalchemy(texts)),
             *(shared_address(texts) if spring else ()),
             *other_migrations(names, texts, migrations),
             *(

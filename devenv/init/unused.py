@@ -38,6 +38,7 @@ def unread_tables(texts: Mapping[str, str]) -> list[str]:
             found = pattern.search(text) if name.endswith(suffixes) else None
             if found:
                 line = text.count("\n", 0, found.start()) + 1
+                what = "Kotlin" if name.endswith(".kt") else what
                 said.append(f"{name}:{line}: a table definition in {what}, which devenv does not read: {REQUEST}")
                 break
     return said
