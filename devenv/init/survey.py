@@ -24,7 +24,6 @@ from devenv.init.dict_functions import dict_functions
 from devenv.init.django_code import django_routes, django_tables, settings_module, with_django_settings
 from devenv.init.documents import ServedModule, commands_in, read_documents, served_module
 from devenv.init.dotnet import DotnetProject, find_dotnet, read_dotnet
-from devenv.init.entity_framework import framework_tables
 from devenv.init.extensions import lacking_extensions
 from devenv.init.frameworks import application_in
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
@@ -35,18 +34,18 @@ from devenv.init.java_code import read_beans, read_java, unasked_routes
 from devenv.init.javascript_rows import prisma_tables
 from devenv.init.javascript_seeds import seeded_rows
 from devenv.init.javascript_variables import prisma_code
-from devenv.init.jpa import jpa_tables, made_by_hibernate
 from devenv.init.json_settings import missing_settings, with_json_settings
 from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, scripts_jwt, token_use
 from devenv.init.liquibase import is_changelog, of_liquibase
 from devenv.init.listing import SCRIPTS, is_script, list_widely
+from devenv.init.made_at_start import library_tables, said_of_start
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
 from devenv.init.names import default_names, names_sent, settle_names, table_variables
 from devenv.init.packed import ENDINGS, read_packed
 from devenv.init.ports import FoundPort, read_ports
 from devenv.init.program_sql import done_by_programs, program_tables
-from devenv.init.program_tables import made_by_sqlalchemy, read_program_tables
+from devenv.init.program_tables import read_program_tables
 from devenv.init.pynamodb import pynamo_items, pynamo_models, pynamo_tables, with_pynamo_queries
 from devenv.init.query_helpers import with_queries
 from devenv.init.read_files import item_loaders, requests_read
@@ -58,7 +57,7 @@ from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
 from devenv.init.settings_class import with_variables
 from devenv.init.shell_items import with_shell_items
 from devenv.init.source import PYTHON_BYTES, assignments, parse_python, read_variable, text_functions
-from devenv.init.spring import SpringProject, find_spring, shared_address
+from devenv.init.spring import SpringProject, find_spring
 from devenv.init.sql_choice import STRUCTURE, choose_sql, up_tables
 from devenv.init.sql_code import LANGUAGES as LANGUAGES_WITH_SQL
 from devenv.init.sql_code import find_seed, read_sql_texts, unmade_tables, unread_loaders
@@ -269,7 +268,7 @@ def survey(root: Path) -> Survey:
         own = {n: tree for n in (*migrations.files, *trees) if (tree := trees.get(n) or parse_python(texts[n]))}
         rows += [table for name, tree in own.items() for table in django_tables(name, tree)]
     rows += [table for read in made.values() for table in read.rows]
-    rows += [*jpa_tables(texts), *framework_tables(texts)]
+    rows += library_tables(texts)
     rows += [
         t.declared for n, text in texts.items() if n.endswith(".prisma") for _, t in prisma_tables(text) if t.declared
     ]
@@ -357,9 +356,7 @@ def survey(root: Path) -> Survey:
             *lost,
             *unread,
             *unasked_routes(java),
-            *made_by_hibernate(texts),
-            *(() if migrations else made_by_sqlalchemy(texts)),
-            *(shared_address(texts) if spring else ()),
+            *said_of_start(texts, boot=spring is not None, migrated=migrations is not None),
             *other_migrations(names, texts, migrations),
             *(
                 f"{table.file}:{table.line}: {', '.join(table.dropped)} of table {table.table}: left out"
