@@ -103,7 +103,6 @@ MADE: Final = re.compile(
     re.IGNORECASE,
 )
 INTERPRETERS: Final = (".venv/bin/python", "venv/bin/python", "backend/.venv/bin/python", "backend/venv/bin/python")
-# What a folder may hold and still be empty: nothing that devenv could be about.
 BARE: Final = re.compile(r"\..*|(README|LICENSE|LICENCE|COPYING|NOTICE|CHANGELOG)(\..*)?", re.IGNORECASE)
 WANTED: Final = frozenset(
     [
@@ -205,8 +204,7 @@ def survey(root: Path) -> Survey:
     read = dict(with_class_constants(with_variables(with_read_variables(read))))
     trees = with_queries(with_django_settings(with_pynamo_queries(read, models_read)))
     tables, notes = read_tables({**commands_in(documents), **texts}, trees, variables)
-    spelt = CodeNames(texts, variables)
-    declared_by = class_tables(texts, variables, spelt)
+    declared_by = class_tables(texts, variables, spelt := CodeNames(texts, variables))
     requested, unclear = request_tables(texts, spelt)
     for made_by in (*requested, *declared_by.tables, *pynamo_tables(models_read)):
         tables.setdefault(made_by.table, made_by)
@@ -334,7 +332,6 @@ def survey(root: Path) -> Survey:
             *ruby.rails_database(texts),
             *find_databases([*texts.values(), *documents.values(), *([spring.url] if spring and spring.url else [])]),
         ),
-        # Only its name is used; it may well be a link to the system's interpreter.
         python=next((each for each in INTERPRETERS if (root / each).exists()), None),
         left_out=tuple(left_out),
         requests=tuple(requests),
