@@ -49,6 +49,8 @@ CHANGES: Final = re.compile(
     r"|\b(?:INSERT\s+INTO|DELETE\s+FROM)\b"
 )
 CHANGER: Final = re.compile(r"(?i:create|add|delete|remove|update|save|put|post|insert|upload|register)(?=[A-Z_]|$)")
+BRANCH: Final = re.compile(r"\.Method\s*==\s*(?:http\.Method(?:Post|Put|Patch|Delete)\b|\"(?:POST|PUT|PATCH|DELETE)\")")
+REFUSED: Final = re.compile(r"\bStatusMethodNotAllowed\b|\b405\b")
 NAMES_GET: Final = re.compile(r"\bMethodGet\b|\"GET\"")
 POSTS: Final = re.compile(r"\.Methods\(\s*(?:\"|http\.Method)(?!GET|Get)")
 LISTENS: Final = re.compile(r"\.ListenAndServe\b|\.(?:Run|Start|Listen)\(")
@@ -333,7 +335,9 @@ class GoReader:
             text += reader.script.text[begin(reader.script, block) : end(reader.script, block)]
             wraps |= reader.wrapped(block.begin, block.end, reader.scopes[block])
         behind = script.text[script.tokens[closing].at + 1 :][:20]
-        silent = any_method and not NAMES_GET.search(text) and not METHODS.match(behind)
+        # `if r.Method == http.MethodPost { …; return }` leaves the rest of the function to GET.
+        branches = BRANCH.search(text) and not REFUSED.search(text)
+        silent = any_method and not branches and not NAMES_GET.search(text) and not METHODS.match(behind)
         if silent and (CHANGES.search(text) or any(CHANGER.match(name) for name in set(inside) & set(handlers))):
             return None
         rest = re.search(r"(?:(\w+)\s*:=\s*)?strings\.(?:TrimPrefix|CutPrefix)\(\s*\w+\.URL\.Path", text)

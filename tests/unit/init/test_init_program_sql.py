@@ -59,6 +59,8 @@ def test_tls_that_no_variable_switches_off(file: str, text: str, is_told: bool) 
         ("deleteTrip", "remove(r)", False),
         ("handle", "db.DeleteItem(ctx, in)", False),
         ("handle", "if r.Method != http.MethodPost { return }", False),
+        ("handle", "if r.Method == http.MethodPost { add(r.Body); return }; list(r)", True),
+        ("handle", "if r.Method == http.MethodPost { add(r.Body); return }; w.WriteHeader(405)", False),
         ("addresses", "list(r)", True),
         ("handle", "switch r.Method { case http.MethodGet: list(); case http.MethodPost: add(r.Body) }", True),
     ],
