@@ -29,6 +29,8 @@ TOGETHER_BYTES: Final = 3_500_000
 READ_PAUSE_S: Final = 0.05
 # Attributes in one condition.
 COMPARED: Final = 100
+BUSY: Final = "InternalServerError"
+LOCK_PAUSES_S: Final = (0.1, 0.3, 1.0, 2.0)
 REFUSED: Final = ("ConditionalCheckFailedException", "TransactionCanceledException")
 
 
@@ -220,11 +222,20 @@ def rewrite_parts(table: str, names: Sequence[str], old: Item, new: Item) -> lis
 
 
 def try_write(dynamo: Dynamo, operation: str, request: Mapping[str, Any]) -> bool:
-    """Write under a condition; False when it did not hold."""
-    try:
-        dynamo.call(operation, request)
-    except StoreError as error:
-        if error.code in REFUSED:
-            return False
-        raise
+    """Write under a condition; False when it did not hold.
+
+    On a busy machine DynamoDB Local gives up waiting for its own lock. That is tried again: what it wrote after all
+    fails the condition, or is written a second time as it is.
+    """
+    for pause in (*LOCK_PAUSES_S, None):
+        try:
+            dynamo.call(operation, request)
+        except StoreError as error:
+            if error.code in REFUSED:
+                return False
+            if pause is None or error.code != BUSY:
+                raise
+            time.sleep(pause)
+        else:
+            break
     return True
