@@ -10,6 +10,8 @@ from devenv.init.sql_tables import DeclaredTable
 
 # Columns whose values name a row as its id does.
 CODES: Final = ("code", "slug", "number", "serial", "sku", "ref", "isbn", "barcode")
+# Types of columns, in whatever dialect, whose values are numbers.
+NUMBERS: Final = re.compile(r"int|serial|numeric|decimal|auto", re.IGNORECASE)
 ID_WORD: Final = re.compile(r"_(uuid|guid|id)$", re.IGNORECASE)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from devenv.init.entities import ID_NAMES, PLACE, UUID, FoundEntity, free_name, singular, snake
+from devenv.init.link_names import NUMBERS
 from devenv.init.propose import (
     HANDLES,
     ID_END,
@@ -37,7 +38,6 @@ PERSON: Final = re.compile(
 )
 REFERRING: Final = ("string", "uuid", "number", "")
 FEWEST: Final = 3
-NUMBERS: Final = re.compile(r"int|serial|numeric|decimal|auto", re.IGNORECASE)
 SUFFIX: Final = re.compile(r"_?(?:uuid|guid|id)$")
 
 

@@ -25,7 +25,7 @@ from devenv.init.entities import (
     snake,
     text_of,
 )
-from devenv.init.link_names import is_called_after, is_called_alike, is_mirrored
+from devenv.init.link_names import NUMBERS, is_called_after, is_called_alike, is_mirrored
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 from devenv.init.survey import Survey
 from devenv.init.tables import Found
@@ -137,7 +137,7 @@ def find_links(
             link = make_link(entity, field, table, column, part) if word is not None else None
             if link is not None:
                 found.setdefault(link.source, replace(link, sure=True))
-    for link in links_by_name(seen, columns):
+    for link in links_by_name(seen, columns, items):
         found.setdefault(link.source, link)
     for source, link in found.items():
         keys = (natural_by_name(entity, link, tables) for entity, field in seen if is_from(link, entity, field))
@@ -150,13 +150,19 @@ def find_links(
 
 
 def links_by_name(
-    seen: Iterable[tuple[FoundEntity, str]], columns: Iterable[tuple[DeclaredTable, str]]
+    seen: Iterable[tuple[FoundEntity, str]],
+    columns: Iterable[tuple[DeclaredTable, str]],
+    items: Sequence[tuple[str, Mapping[str, Any]]] = (),
 ) -> Iterator[FoundLink]:
-    """References by the names of fields, the surest first."""
+    """References by the names of fields, the surest first; not where the values of seeds cannot be the column's."""
     seen, columns = tuple(seen), tuple(columns)
+    texts = {(entity.name, field) for entity, field in seen if are_texts(values_of(entity, field, items))}
+    numbers = {(table.name, name) for table, name in columns if (c := table.column(name)) and NUMBERS.search(c.type)}
     for is_meant in (is_called_after, is_called_alike):
         for entity, field in seen:
             for table, column in columns:
+                if (entity.name, field) in texts and (table.name, column) in numbers:
+                    continue
                 if is_meant(field, table, column) and (link := make_link(entity, field, table, column)):
                     yield link
     for entity, field in seen:
@@ -168,6 +174,11 @@ def links_by_name(
                     sure=False,
                     why="Both stores have the same thing under the same id, by their names.",
                 )
+
+
+def are_texts(values: set[str]) -> bool:
+    """Return True if none of the values can be a number, or stands for one: `heather-moor` is no id of a serial."""
+    return bool(values) and not any(value.isdigit() or "${" in value for value in values)
 
 
 def values_of(entity: FoundEntity, field: str, items: Iterable[tuple[str, Mapping[str, Any]]]) -> set[str]:

@@ -191,3 +191,23 @@ def test_values_that_say_little_are_no_evidence(tmp_path: Path, item: dict[str, 
     )
     settings, _ = tickets(tmp_path, sql, item)
     assert not settings.links
+
+
+POND = "CREATE TABLE ponds (id {}, slug text NOT NULL UNIQUE, note text);"
+
+
+@pytest.mark.parametrize(
+    ("id_", "values", "to"),
+    [
+        ("serial PRIMARY KEY", ["north-moor", "mill"], "postgres:ponds.slug"),
+        ("serial PRIMARY KEY", ["1", "2"], "postgres:ponds.id"),
+        ("serial PRIMARY KEY", ["${ponds[slug=mill].id}"], "postgres:ponds.id"),
+        ("text PRIMARY KEY", ["north-moor", "mill"], "postgres:ponds.id"),
+    ],
+)
+def test_a_name_makes_no_link_to_numbers_where_the_seeds_have_words(
+    tmp_path: Path, id_: str, values: list[str], to: str
+) -> None:
+    """`pond_id` with a slug in it is no id of a serial: each item would be an orphan."""
+    settings, _ = tickets(tmp_path, POND.format(id_), *({"pond_id": value} for value in values))
+    assert linked(settings).get("dynamodb:tickets.pond_id") == to
