@@ -220,7 +220,7 @@ class EngineProject(ABC):
             port = wanted
             if not wanted:
                 port = next((p for p in self.block() if p not in taken and processes.port_is_free(p)), 0)
-            if not port or wanted in taken or not processes.port_is_free(port):
+            if not port or wanted in taken or not processes.frees_soon(port):
                 holder = processes.holder(wanted)
                 if strict:
                     raise DevenvError(

@@ -327,6 +327,19 @@ def port_is_free(port: int) -> bool:
     return True
 
 
+def frees_soon(port: int, patience_s: float = 1.0) -> bool:
+    """Return True if a port is free, or is so within a moment while no process is seen to hold it.
+
+    A killed process of several threads counts as ended before its last thread has closed its sockets.
+    """
+    end = time.monotonic() + patience_s
+    while not port_is_free(port):
+        if time.monotonic() > end or holder(port).pid is not None:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def holder(port: int) -> Holder:
     """The process that listens on `port`, as far as this user may know."""
     pid = next(
