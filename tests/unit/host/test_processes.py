@@ -272,7 +272,7 @@ def test_a_port_is_answered_by_the_process_by_its_child_or_by_a_stranger(start: 
     assert found.pid == direct.pid
 
 
-def test_a_port_that_a_process_holds_is_not_waited_for() -> None:
+def test_a_held_port_is_reported_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         began = time.monotonic()
         assert not processes.frees_soon(held.getsockname()[1], patience_s=600)
