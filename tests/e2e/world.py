@@ -169,6 +169,11 @@ def free_port() -> int:
             return port
 
 
+def own_ports() -> dict[str, str]:
+    """Variables for ports that no other project asks for: a default one may be another worker's after a `down`."""
+    return {f"DEVENV_{name}_PORT": str(free_port()) for name in ("POSTGRES", "DYNAMODB", "BACKEND")}
+
+
 def edit(file: Path, old: str, new: str) -> None:
     """Replace `old` in a file; it must be there."""
     text = file.read_text()

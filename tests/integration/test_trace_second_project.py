@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from devenv.stores.dynamodb.client import typed_item
+from tests.e2e.world import own_ports
 from tests.support import ProjectDir, empty_project
 
 NODE = Path(sys.executable).parent / "node"
@@ -123,7 +124,7 @@ if (mode === "print") {
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[ProjectDir]:
     folder = tmp_path / "shop"
-    project = empty_project(folder, SETTINGS.replace("NODE", str(NODE)))
+    project = ProjectDir(empty_project(folder, SETTINGS.replace("NODE", str(NODE))).path, own_ports())
     (folder / "schema.sql").write_text(SQL)
     (folder / "lines.json").write_text(json.dumps(TABLE))
     (folder / "shop.mjs").write_text(APPLICATION)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from devenv.stores.dynamodb.client import typed_item
-from tests.e2e.world import free_port
+from tests.e2e.world import own_ports
 from tests.support import ProjectDir
 
 HERE = Path(__file__).parents[1] / "projects" / "orders"
@@ -80,7 +80,7 @@ class Shop:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("orders") / "project"
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("__pycache__", ".devstate"))
-    project = ProjectDir(folder, {"DEVENV_BACKEND_PORT": str(free_port())})
+    project = ProjectDir(folder, own_ports())
     try:
         project.ok("up")
         made = Shop(project)
