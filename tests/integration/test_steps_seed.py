@@ -252,11 +252,19 @@ def test_a_link_to_a_table_that_the_application_creates_later_stops_nothing(chat
     chat.run("setup")
     chat.run("schema-load")
     outcome = chat.run("seed")
-    assert any("there is no table public.visitors yet" in each for each in outcome.warnings), outcome.warnings
-    assert chat.look("seed").state == "done"
+    assert any("public.visitors did not exist when this step ran" in each for each in outcome.warnings), (
+        outcome.warnings
+    )
+    state = chat.look("seed")
+    assert (state.state, "were not compared" in state.reason, "kept their ids" in state.reason) == ("done", True, False)
     chat.sql("CREATE TABLE visitors (id uuid PRIMARY KEY)")
     chat.sql(f"INSERT INTO visitors VALUES ('{uuid.UUID(int=7)}')")
     assert chat.look("seed").state == "done"
+    chat.run("seed")
+    assert "kept their ids" in chat.look("seed").reason
+    chat.sql("DROP TABLE visitors")
+    gone = chat.look("seed")
+    assert (gone.state, "does not exist any more" in gone.reason) == ("stale", True)
     assert len(chat.items("chat")) == 1
 
 

@@ -142,7 +142,15 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
         return StepState("seed", "stale", reason, follows=True)
     found = since.compare_items(ctx, handles, None if ctx.thorough else LIMIT)
     loaded = "the items of its files are loaded, and the rows that they refer to have kept their ids"
+    if absent := [target for target in find_targets(seeds.edges) if ledger.fingerprint(target.title) == NO_ROWS]:
+        loaded = f"the items of its files are loaded; {not_compared(absent)}"
     return StepState("seed", "done", f"{loaded}{found.words}")
+
+
+def not_compared(targets: Iterable[LinkTarget]) -> str:
+    """The sentence about linked tables that were not there when the items were loaded."""
+    tables = ", ".join(dict.fromkeys(".".join(target.relation) for target in targets))
+    return f"[[links]]: {tables} did not exist when this step ran, so the ids that refer to it were not compared"
 
 
 def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
@@ -156,8 +164,11 @@ def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
     if connection is None:
         return "the database that the seeds refer to does not exist"
     for target in targets:
-        if read_fingerprint(connection, target) == ledger.fingerprint(target.title):
+        now = read_fingerprint(connection, target)
+        if now == ledger.fingerprint(target.title):
             continue
+        if now == NO_ROWS:
+            return f"table {'.'.join(target.relation)}, which items refer to, does not exist any more"
         known = ledger.ids(target.title)
         changed = find_successors(known, read_ids(connection, target))
         if changed:
@@ -200,11 +211,7 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
                 work.take_away(table, names)
         remember_rows(ledger, answers, ids)
     work.warnings += [f"left out: {each}" for each in dict.fromkeys(survey.left_out)]
-    work.warnings += [
-        f"[[links]]: there is no table {'.'.join(target.relation)} yet, so the ids that refer to it were not compared"
-        for target, found in ids.items()
-        if found.fingerprint == NO_ROWS
-    ]
+    work.warnings += [not_compared([target]) for target, found in ids.items() if found.fingerprint == NO_ROWS]
     return work.outcome(followed)
 
 

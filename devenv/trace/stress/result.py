@@ -70,11 +70,15 @@ class PartResult:
 
 @dataclass(frozen=True)
 class StressResult:
-    """One condition with its parts; the worst of them is its status."""
+    """One condition with its parts; the worst of them is its status.
+
+    `unrun`: why there are no parts. `untried`: why all, or some, were not tried although they could have been.
+    """
 
     condition: StressCondition
     parts: tuple[PartResult, ...] = ()
     unrun: str | None = None
+    untried: str | None = None
     accepted: str | None = None
 
     @property
@@ -108,7 +112,7 @@ class StressResult:
             return f"not run: {self.unrun or self.condition.unmet}"
         accepted = f" (accepted: {self.accepted})" if self.status == "accepted" else ""
         if first.status not in BAD:
-            return f"{first.text}{accepted}"
+            return f"{first.text}{accepted}{f'; partly not run: {self.untried}' if self.untried else ''}"
         ran = [one for one in self.parts if one.status != "not_run"]
         beside = [one for one in ran if one is not first and one.status in BAD and one.fault != first.fault]
         named = beside or any(one.status not in BAD for one in ran)

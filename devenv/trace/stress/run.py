@@ -160,7 +160,8 @@ def steps(chosen: Sequence[StressCondition]) -> list[tuple[StressCondition, tupl
 def joined(found: Sequence[StressResult]) -> StressResult:
     """The results of one condition's steps as one."""
     parts = tuple(part for one in found for part in one.parts)
-    return replace(found[0], parts=parts, unrun=None if parts else found[0].unrun)
+    untried = next((one.untried for one in found if one.untried), None)
+    return replace(found[0], parts=parts, unrun=None if parts else found[0].unrun, untried=untried)
 
 
 @contextmanager
@@ -262,15 +263,17 @@ def try_safely(
                 healthy[part] = warm_up(bench, part)
         return try_condition(bench, condition, parts)
     except DevenvError as error:
-        return StressResult(condition, unrun="; ".join(filter(None, (error.what, getattr(error, "detail", None)))))
+        why = "; ".join(filter(None, (error.what, getattr(error, "detail", None))))
+        return StressResult(condition, unrun=why, untried=why)
     except Exception as error:  # noqa: BLE001 - of whatever kind, it concerns this condition only
-        return StressResult(condition, unrun=f"an error in devenv: {type(error).__name__}: {error}")
+        why = f"an error in devenv: {type(error).__name__}: {error}"
+        return StressResult(condition, unrun=why, untried=why)
 
 
 def try_condition(bench: Bench, condition: StressCondition, wanted: Sequence[Part]) -> StressResult:
     """One condition, as far as there is time and something to disturb."""
     if time.monotonic() > bench.deadline:
-        return StressResult(condition, unrun=LATE)
+        return StressResult(condition, unrun=LATE, untried=LATE)
     if condition.clock is not None:
         return try_clock(bench, condition)
     if condition.times > 1:
@@ -363,7 +366,7 @@ def with_results(
 ) -> Report:
     """The report of the trace with the conditions, and the verdict and exit code that follow.
 
-    Conditions for which there was no time are not verified, however well the others went.
+    Conditions that could have been tried and were not, or only in part, are not verified, however well others went.
     """
     bad = [one for one in results if one.status in BAD]
     interrupted = any(one.unrun == INTERRUPTED for one in results)
@@ -393,11 +396,12 @@ def with_results(
             "cause": bad[0].condition.rule,
         }
         code = Exit.FOUND
-    elif code is Exit.DONE and (late := sum(one.unrun == LATE for one in results)):
-        said = (
-            f"{late} of {number_of(len(results), 'condition')} not run: the time budget of {budget_s:g} s was used up"
+    elif code is Exit.DONE and (untried := [one.untried for one in results if one.untried]):
+        said = f"{len(untried)} of {number_of(len(results), 'condition')} not run, or only in part: {untried[0]}"
+        text = (
+            "give them more time (--budget SECONDS)" if untried[0] == LATE else "see the conditions that were not run"
         )
-        fix = {"text": "give them more time (--budget SECONDS)", "command": None, "safe": False}
+        fix = {"text": text, "command": None, "safe": False}
         body["verdict"] = {**body["verdict"], "status": "not_verified", "summary": said, "fix": fix}
         code = Exit.UNCHECKED
     return replace(report, body=body, exit_code=Exit.INTERRUPTED if interrupted else code)

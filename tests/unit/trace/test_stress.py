@@ -18,7 +18,7 @@ from devenv.trace.conditions.registry import CONDITIONS
 from devenv.trace.observation import Entry, Subject
 from devenv.trace.stress.blame import find_blame
 from devenv.trace.stress.result import PartAnswer, PartCall, PartResult, StressResult, compare_entries, judge_part
-from devenv.trace.stress.run import LATE, choose, explain_condition, steps, with_results
+from devenv.trace.stress.run import LATE, choose, explain_condition, joined, steps, with_results
 
 NOW = datetime(2026, 5, 6, tzinfo=UTC)
 QUERY = {"TableName": "t", "KeyConditionExpression": "pk = :pk"}
@@ -224,12 +224,18 @@ def test_conditions_without_time_are_not_verified() -> None:
     trace = Report("trace", None, Exit.DONE, {"verdict": {"status": "ok", **nothing, "also": []}})
     holds = StressResult(named("pages-half"), (PartResult("function", "holds", "holds"),))
     lost = StressResult(named("pages-tenth"), (PartResult("function", "wrong", "wrong: 3 of 5 entries lost"),))
-    late = StressResult(named("slow"), unrun=LATE)
+    late = StressResult(named("slow"), unrun=LATE, untried=LATE)
     unmet = StressResult(named("pages-one"))
     found = with_results(trace, [holds, late, unmet], {}, 60.0, 0.0)
     assert (found.exit_code, found.body["verdict"]["status"]) == (Exit.UNCHECKED, "not_verified")
-    said = "1 of 3 conditions not run: the time budget of 60 s was used up"
-    assert found.body["verdict"]["summary"] == said
+    assert found.body["verdict"]["summary"] == f"1 of 3 conditions not run, or only in part: {LATE}"
     assert "--budget" in found.body["verdict"]["fix"]["text"]
     assert with_results(trace, [holds, unmet], {}, 60.0, 0.0).exit_code == Exit.DONE
     assert with_results(trace, [lost, late], {}, 60.0, 0.0).exit_code == Exit.FOUND
+    # The function was tried, and there was no time left for the request.
+    half = joined([holds, StressResult(named("pages-half"), unrun=LATE, untried=LATE)])
+    assert (half.status, half.unrun, LATE in half.text) == ("holds", None, True)
+    assert with_results(trace, [half], {}, 60.0, 0.0).exit_code == Exit.UNCHECKED
+    broken = StressResult(named("slow"), unrun="an error", untried="an error")
+    failed = with_results(trace, [holds, broken], {}, 60.0, 0.0)
+    assert (failed.exit_code, "--budget" in failed.body["verdict"]["fix"]["text"]) == (Exit.UNCHECKED, False)
