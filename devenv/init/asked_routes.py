@@ -10,7 +10,8 @@ from devenv.init.applications import find_application
 from devenv.init.code import Code, Query
 from devenv.init.entities import PLACE, singular, snake
 from devenv.init.names import bare
-from devenv.init.propose import ID_END, NATURAL, is_person
+from devenv.init.people import NATURAL, is_person
+from devenv.init.propose import ID_END
 from devenv.init.routes import Route
 from devenv.init.survey import Survey
 

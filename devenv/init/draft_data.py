@@ -20,8 +20,9 @@ from devenv.init.entities import (
 )
 from devenv.init.jwt_code import Claim, JwtUse
 from devenv.init.pattern_kinds import brought_by, order_of
+from devenv.init.people import HANDLES, find_person, is_person
 from devenv.init.person_links import KnownRows, person_links
-from devenv.init.propose import HANDLES, KEY_WORD, find_group, find_links, find_patterns, find_person, is_person, keyed
+from devenv.init.propose import KEY_WORD, find_group, find_links, find_patterns, keyed
 from devenv.init.sheet import Sheet
 from devenv.init.sign_in import KEYS, FoundSignIn, find_sign_in
 from devenv.init.sql_code import find_seed
@@ -31,6 +32,7 @@ from devenv.init.survey import Survey
 from devenv.init.token_lookups import TokenLookup
 from devenv.links.values import is_placeholder
 
+SHOWN_TABLES: Final = 5
 HMAC: Final = ("HS256", "HS384", "HS512")
 
 
@@ -68,7 +70,8 @@ class DataDrafter:
         self.entities = typed_by_links(self.entities, ids)
         # An id that only a script's items hold makes nobody a person who asks.
         told = find_links(kinds, self.columns, survey.seeds.items, survey.values.columns)
-        self.person = find_person(self.columns, told) or find_person(self.routed(), self.links)
+        opaque = {one.table for one in survey.tokens}
+        self.person = find_person(self.columns, told, opaque) or find_person(self.routed(), self.links, opaque)
         self.patterns = find_patterns(survey, self.entities, self.person, self.links)
         self.seed = find_seed(survey.code, loading_files(survey.manifests))
         self.application_command: tuple[str, ...] = ()
@@ -281,6 +284,14 @@ class DataDrafter:
             yield (
                 f"[person], [token]: {place} identifies the user, but no table of people was recognised (an id, and a"
                 " name such as email or handle). Declare both: devenv help configuration"
+            )
+        elif self.columns and self.survey.tables:
+            names = sorted({table.name for table in self.columns})
+            listed = ", ".join(names[:SHOWN_TABLES]) + (", …" if len(names) > SHOWN_TABLES else "")
+            yield (
+                "[person]: no table has users, by its name or by a column such as email, handle or cognito_sub"
+                f" ({listed}), so devenv traces requests without a user. If a table has users, declare it: devenv help"
+                " configuration"
             )
 
     def no_token(self) -> Iterator[str]:

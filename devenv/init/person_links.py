@@ -9,25 +9,17 @@ from typing import Any, Final
 
 from devenv.init.entities import ID_NAMES, PLACE, UUID, FoundEntity, free_name, singular, snake
 from devenv.init.link_names import NUMBERS
+from devenv.init.people import PEOPLE, is_people
 from devenv.init.propose import (
-    HANDLES,
     ID_END,
     FoundLink,
     is_word_of,
     make_link,
-    sign_in_column,
     values_of,
     word_before,
 )
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 
-PEOPLE: Final = frozenset(
-    [
-        *("user", "account", "person", "people", "member", "staff", "employee", "customer", "client", "profile"),
-        *("student", "teacher", "driver", "patron", "reader", "author", "owner", "player", "worker", "volunteer"),
-        *("resident", "citizen", "subscriber", "contact", "operator", "agent", "patient", "guest", "buyer", "seller"),
-    ]
-)
 PERSON: Final = re.compile(
     rf"(?:\w+_)?(?:{'|'.join(sorted(PEOPLE))}|creator|reporter|assignee|assigner|reviewer|approver|editor|sender"
     r"|recipient|receiver|borrower|lender|requester|requestor|applicant|organi[sz]er|host|manager|participant|attendee"
@@ -217,11 +209,3 @@ def id_of(table: DeclaredTable) -> str | None:
     if len(primary) == 1:
         return primary[0]
     return next((name for name in ID_NAMES if table.column(name)), None) if not primary else None
-
-
-def is_people(table: DeclaredTable) -> bool:
-    """Return True for a table of people."""
-    words = {singular(word) for word in snake(table.name).split("_")}
-    unique = [column.name for column in table.columns if column.unique]
-    signing = sign_in_column(table) or any(name in (*HANDLES, "email") for name in unique)
-    return singular(snake(table.name)) in PEOPLE or bool(words & {"user", "account", "person"}) or bool(signing)

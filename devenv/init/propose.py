@@ -26,18 +26,13 @@ from devenv.init.entities import (
     text_of,
 )
 from devenv.init.link_names import NUMBERS, is_called_after, is_called_alike, is_mirrored
+from devenv.init.people import HANDLES, NATURAL, is_person
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 from devenv.init.survey import Survey
 from devenv.init.tables import Found
 
 # What a seed file reads from a row: `${users[handle=ada].uuid}`.
 REFERENCE: Final = re.compile(r"\$\{([\w.]+)\[[^\]]*\]\.(\w+)\}")
-NATURAL: Final = ("handle", "username", "user_name", "login", "email", "code", "slug", "name")
-HANDLES: Final = ("handle", "username", "user_name", "login")
-SIGN_IN: Final = late(
-    r"((aws_)?cognito|auth0?|idp|oidc|oauth|sso|keycloak|okta|firebase|clerk|supabase)_(user_?)?(id|sub|uuid|uid|subject)"
-    r"|(user_)?sub|external_id"
-)
 # What handlers of every route are called.
 HANDLERS: Final = ("GET", "handler", "loader")
 KEY_WORD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*[#:|/]")
@@ -318,43 +313,6 @@ def natural_by_name(entity: FoundEntity, link: FoundLink, tables: Sequence[Decla
     )
     best = next((name for name in telling if everywhere.count(name) == 1), None)
     return {called[best]: best} if best else {}
-
-
-def find_person(
-    tables: Iterable[DeclaredTable], links: Iterable[FoundLink]
-) -> tuple[DeclaredTable, str, str, str | None] | None:
-    """(table, id, name, sign-in) of the table of people: the one that is called so; or that most links lead to, of
-    those with a column that people sign in with, if there are any.
-    """
-    tables = list(tables)
-    led = [link.target.name for link in links]
-    ranked = sorted(
-        tables,
-        key=lambda t: (
-            t.name not in ("users", "user", "accounts", "people"),
-            not (sign_in_column(t) or any(t.column(name) for name in (*HANDLES, "email"))),
-            -led.count(t.name),
-        ),
-    )
-    for table in ranked:
-        named = [f"{singular(table.name)}_{each}" for each in ID_NAMES]
-        id_ = next((c.name for c in table.columns if c.name in ID_NAMES or (c.primary and c.name in named)), None)
-        name = next((n for n in NATURAL if table.column(n)), None)
-        if id_ and name and (table.name in led or table.name in ("users", "user", "accounts", "people")):
-            return table, id_, name, sign_in_column(table)
-    return None
-
-
-def sign_in_column(table: DeclaredTable) -> str | None:
-    """The column with what a token of an identity provider carries: `cognito_sub`, `auth0_id`; Cognito's first."""
-    found = [column.name for column in table.columns if SIGN_IN.fullmatch(snake(column.name))]
-    return next((name for name in found if "cognito" in name.lower()), next(iter(found), None))
-
-
-def is_person(name: str, table: DeclaredTable) -> bool:
-    """Return True if a parameter is the id of who asks: `user_uuid`, `my_user_uuid`."""
-    name = snake(name)
-    return any(name == w or name.endswith(f"_{w}") for w in (f"{singular(table.name)}_{i}" for i in ID_NAMES))
 
 
 def place_names(key: Mapping[str, str], person: Any) -> dict[str, str]:

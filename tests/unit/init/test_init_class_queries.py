@@ -102,7 +102,7 @@ def test_a_route_from_the_root_and_the_trace_of_c_sharp(tmp_path: Path) -> None:
     }
     settings, _ = made(tmp_path, files)
     paths = {name: trace.request.path for name, trace in settings.trace.items() if trace.request}
-    assert paths == {"of_boat": "/boats/{person.id}/hauls", "at_quay": "/quays/{quay}"}
+    assert paths == {"of_boat": "/boats/{boatId}/hauls", "at_quay": "/quays/{quay}"}
     assert settings.trace["at_quay"].fields["weight"] == "weight"
 
 
