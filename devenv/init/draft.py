@@ -18,7 +18,14 @@ from devenv.init.draft_steps import StepDrafter
 from devenv.init.extensions import image_extension, ways_out
 from devenv.init.listing import COMPILED, SCRIPTS, UNCALLED
 from devenv.init.other_services import write_services
-from devenv.init.settings_found import GIVEN, OWN_REGION, database_of, is_secret, placeholder
+from devenv.init.settings_found import (
+    GIVEN,
+    OWN_REGION,
+    database_of,
+    is_secret,
+    kept_out,
+    placeholder,
+)
 from devenv.init.sheet import Guess
 from devenv.init.shell_items import MADE
 from devenv.init.sign_in import KEYS
@@ -365,8 +372,8 @@ class Drafter(StepDrafter):
                         f"{name} is left out: it would send every AWS service to DynamoDB. boto3 reads"
                         " AWS_ENDPOINT_URL_DYNAMODB by itself, which devenv sets."
                     )
-            elif is_refused(name):
-                notes.append(f"{name} is left out: it decides which programs run. Set it in your shell.")
+            elif reason := kept_out(name, value, self.survey):
+                notes.append(f"{name} {reason}")
             elif issued := self.issued(name):
                 entries[name] = issued
             elif place := placeholder(name, value, self.survey) or (used.get(name) if name not in known else None):

@@ -104,7 +104,7 @@ def table_variables(read: Iterable[str], tables: Iterable[Found], variables: Map
     for variable in read:
         words = variable.upper().split("_")
         wanted = bare("".join(word for word in words if word not in FILLERS))
-        if variable in variables or not {"TABLE", "TABLENAME"} & set(words) or not wanted:
+        if variables.get(variable) or not {"TABLE", "TABLENAME"} & set(words) or not wanted:
             continue
         exact = [name for name in names if bare(name) == wanted]
         like = exact or [name for name in names if bare(name).endswith(wanted)]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from devenv.config.masking import is_secret_name, is_strong, mask_text, mask_url, split_address
+from devenv.config.variables import is_refused
 from devenv.init.dotnet import database_in as npgsql_database
 from devenv.init.survey import Survey
 from devenv.steps.unset import meaning
@@ -27,7 +28,14 @@ OWN_REGION: Final = re.compile(r"(?:\w+_)?(?:DYNAMO(?:DB)?|DDB)(?:_\w+)?_REGION"
 # LocalStack's one port for all services of AWS, and names of variables with its address.
 LOCALSTACK: Final = "4566"
 ALL_SERVICES: Final = re.compile(r"AWS|AMAZON|DYNAMO|DDB|LOCALSTACK", re.IGNORECASE)
-OTHER_SERVICES: Final = re.compile(r"S3|SQS|SNS|SES|KINESIS|LAMBDA|COGNITO|SECRETS|SSM|EVENT", re.IGNORECASE)
+OTHER_SERVICES: Final = re.compile(
+    r"(?:^|_)(?:S3|SQS|SNS|SES|KINESIS|FIREHOSE|LAMBDA|COGNITO|SECRETS?(?:_?MANAGER)?|SSM|KMS|STS|EVENT(?:S|BRIDGE)?"
+    r"|STEP_?FUNCTIONS|BUCKET|QUEUE)(?:_|$)",
+    re.IGNORECASE,
+)
+OF_DYNAMODB: Final = re.compile(r"DYNAMO|DDB", re.IGNORECASE)
+# Where the SDKs of AWS look for keys in files of the machine.
+OF_PROFILE: Final = frozenset(("AWS_PROFILE", "AWS_DEFAULT_PROFILE"))
 MODULE_SERVER: Final = ("flask", "uvicorn", "gunicorn", "hypercorn", "waitress", "http.server")
 
 
@@ -76,9 +84,11 @@ def placeholder(name: str, value: str, survey: Survey) -> str | None:
     dynamodb = survey.compose.dynamodb if survey.compose else None
     host = re.match(r"https?://([\w.-]+)(?::(\d+))?/?$", value)
     port = str(dynamodb.port()) if dynamodb and dynamodb.port() else "8000"
+    if host and is_other_service(name):
+        return None
     if host and ("dynamo" in host[1] or (dynamodb and host[1] == dynamodb.name) or host[2] in ("8000", port)):
         return "{dynamodb_url}"
-    if host and host[2] == LOCALSTACK and ALL_SERVICES.search(name) and not OTHER_SERVICES.search(name):
+    if host and host[2] == LOCALSTACK and ALL_SERVICES.search(name):
         return "{dynamodb_url}"
     if host:
         return None
@@ -87,6 +97,29 @@ def placeholder(name: str, value: str, survey: Survey) -> str | None:
     meant = meaning(name)
     # A host of another store, or a port of something else, only shares a part of the name.
     return meant if meant != "…" and not re.search(r"REDIS|CACHE|MONGO|MYSQL|KAFKA", name) else None
+
+
+def is_other_service(name: str) -> bool:
+    """Return True for a variable that is called after another service of AWS, such as S3_ENDPOINT_URL."""
+    return bool(OTHER_SERVICES.search(name)) and not OF_DYNAMODB.search(name)
+
+
+def kept_out(name: str, value: str, survey: Survey) -> str | None:
+    """Why a variable is not in `[env]`, as the end of a sentence that begins with its name; None for any other."""
+    if name in OF_PROFILE:
+        return "is left out: devenv sets access keys, and a profile of your machine may not exist."
+    if asks_localstack(name, value, survey):
+        return f"({value}) is left out: it is another service of AWS, and DynamoDB Local serves DynamoDB only."
+    return "is left out: it decides which programs run. Set it in your shell." if is_refused(name) else None
+
+
+def asks_localstack(name: str, value: str, survey: Survey) -> bool:
+    """Return True for the address of another service of AWS where LocalStack, or the stand-in for DynamoDB, serves."""
+    stand_in = survey.compose.dynamodb if survey.compose else None
+    host = re.match(r"https?://([\w.-]+)(?::(\d+))?/?$", value)
+    ports = {LOCALSTACK, str(stand_in.port()) if stand_in else LOCALSTACK}
+    named = {"localstack", stand_in.name if stand_in else "localstack"}
+    return bool(host and is_other_service(name) and (host[1] in named or host[2] in ports))
 
 
 def local_command(command: Iterable[str], port: int | None) -> list[str]:

@@ -24,6 +24,7 @@ from devenv.init.dict_functions import dict_functions
 from devenv.init.django_code import django_routes, django_tables, settings_module, with_django_settings
 from devenv.init.documents import ServedModule, commands_in, read_documents, served_module
 from devenv.init.dotnet import DotnetProject, find_dotnet, read_dotnet
+from devenv.init.example_values import with_wanted
 from devenv.init.extensions import lacking_extensions
 from devenv.init.frameworks import application_in
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
@@ -287,12 +288,11 @@ def survey(root: Path) -> Survey:
     models = {name for name, each in made.items() if each.models}
     defining = {*models, *(table.file for table in settled), *read_beans(texts, settled), *declared_by.code}
     defining = {file for file in {*defining, *(each.file for each in requested)} if file not in unclear}
-    rest = {n: text for n, text in texts.items() if n not in defining}
     written = (
         *(item for tree in trees.values() for item in python_items(tree, owned, constants, made_texts, dicts)),
         *(item for each in made.values() for item in each.items),
     )
-    unread = unused.unread_tables(rest)
+    unread = unused.unread_tables({n: text for n, text in texts.items() if n not in defining})
     everything = [*of_sql, *rows, *(table for file in sql for table in file.tables)]
     declared = {table.name: [column.name for column in table.columns] for table in everything}
     copied, lost = copied_rows(root, texts, names, sql, everything)
@@ -453,7 +453,7 @@ def merged(texts: Mapping[str, str], names: re.Pattern[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     files = [name for name in texts if names.fullmatch(name.rpartition("/")[2])]
     for name in sorted(files, key=lambda name: (name.count("/"), len(name), name), reverse=True):
-        found |= read_dotenv(texts[name])
+        found = with_wanted(found, read_dotenv(texts[name]))
     return found
 
 
