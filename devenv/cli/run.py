@@ -235,8 +235,11 @@ def point_away(engine: Engine) -> bool:
     For this command only, a stopped store gets the port that `devenv up` would give it. Returns True if all run.
     """
     from devenv.config.services import STORES
+    from devenv.lifecycle.up import is_up
 
     seen = engine.look()
+    for sentence in () if is_up(engine, seen) else engine.return_ports():
+        typer.echo(f"note: {sentence} at the next `devenv up`", err=True)
     if engine.name != "external":
         stopped = tuple(each.name for each in seen if each.name in STORES and each.state in ("stopped", "crashed"))
         # A Docker that does not answer does not tell which ports its containers have.

@@ -207,6 +207,26 @@ class EngineProject(ABC):
         start = BLOCK_BASE + number * BLOCK_SIZE
         return range(start, start + BLOCK_SIZE)
 
+    def return_ports(self) -> list[str]:
+        """Let each service that was moved prefer the port of the settings again, where that is free.
+
+        Only to be called while nothing of the project runs: what runs knows the addresses of now. Returns a sentence
+        per port that changed.
+        """
+        said: list[str] = []
+        for name in filter(self.has_port, self.services if self.starts else self.own):
+            record, wanted = self.state.services.get(name), self.wanted_port(name)
+            if record is None or not record.port or not wanted or record.port == wanted:
+                continue
+            if not processes.port_is_free(wanted):
+                continue
+            if record.wanted in (0, wanted):
+                said.append(f"port {wanted} is free again: {name} returns to it")
+            else:
+                said.append(f"the settings now ask for port {wanted}: {name} gets it")
+            self.remember(name, port=wanted, wanted=wanted)
+        return said
+
     def assign_ports(self, names: tuple[str, ...], strict: bool) -> list[str]:
         """Give each named service a free port: its last one, its default, else the next free one of the block.
 

@@ -10,7 +10,7 @@ from devenv.config.services import STORES, with_needed
 from devenv.core.errors import Exit
 from devenv.core.events import Watch
 from devenv.core.model import Action, Report, ServiceState, StepState
-from devenv.host import registry
+from devenv.host import processes, registry
 from devenv.lifecycle import dependencies, log_clock, tap
 from devenv.lifecycle.load import StepLoader
 from devenv.lifecycle.names import check_names
@@ -39,6 +39,8 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
     prepared = dependencies.planned(stack, options) if options.dry_run else dependencies.settle(stack, options, watch)
     seen = engine.look()
     wanted = wanted_services(stack, options)
+    for sentence in () if is_up(engine, seen) else engine.return_ports():
+        watch.say(sentence)
     environment = stack.environment()
     changed = [name for name in wanted if name in engine.own and engine.settings_changed(environment, name)]
     gone = undeclared(engine)
@@ -132,6 +134,12 @@ def steps_of(wanted: Sequence[str]) -> tuple[str, ...]:
     from devenv.steps.registry import STEPS
 
     return tuple(step.name for step in STEPS if set(step.needs) <= set(wanted))
+
+
+def is_up(engine: Engine, seen: Sequence[ServiceState]) -> bool:
+    """Return True if anything of the project runs, the tap among it."""
+    tapped = engine.state.tap is not None and processes.is_running(engine.state.tap.process)
+    return tapped or any(each.state not in ("stopped", "crashed") for each in seen) or bool(undeclared(engine))
 
 
 def undeclared(engine: Engine) -> list[str]:

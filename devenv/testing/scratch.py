@@ -94,6 +94,10 @@ class DisposableEngine(EmbeddedEngine):
         """The state folder in place of the project's: the project's own `up` must not take these processes for its."""
         return {**super().marks(), "DEVENV_PROJECT": str(self.folder)}
 
+    def return_ports(self) -> list[str]:
+        """Nothing: the ports of the settings belong to the project itself."""
+        return []
+
     def improve(self) -> None:
         """Nothing: a disposable pair leaves no process behind."""
 

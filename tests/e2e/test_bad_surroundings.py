@@ -36,10 +36,11 @@ class TestPorts:
         listener.listen()
         return listener, port
 
-    def test_a_taken_port_is_passed_over_and_the_new_one_remembered(self, tmp_path: Path) -> None:
+    def test_a_taken_port_is_passed_over_until_it_is_free_again(self, tmp_path: Path) -> None:
         listener, port = self.listen()
-        text = f'[project]\nname = "ports"\n[postgres]\nport = {port}\n'
+        text = f'[project]\nname = "ports"\n[postgres]\nport = {port}\n[dynamodb]\nport = {world.free_port()}\n'
         project = empty_project(tmp_path / "one", text)
+        back = f"port {port} is free again: postgres returns to it"
         try:
             with listener:
                 ran = project.ok("up")
@@ -48,8 +49,42 @@ class TestPorts:
                 assert postgres["port"] != port
                 assert project.env()["PGPORT"] == str(postgres["port"])
                 project.ok("down")
+                # While it is busy, the other one is kept.
+                assert f"port {port}" not in project.ok("up", "postgres").err
+                assert project.env()["PGPORT"] == str(postgres["port"])
+            # Nothing moves while a store runs: programs know the address of now.
             project.ok("up")
+            assert project.env()["PGPORT"] == str(postgres["port"])
+            project.ok("stop", "postgres")
+            assert f"port {port}" not in project.ok("up").err
             assert project.json("status")["services"][0]["port"] == postgres["port"]
+            project.ok("down")
+            # The settings are those that the next `up` will give.
+            assert f"note: {back} at the next `devenv up`" in project.ok("env").err
+            assert project.env()["PGPORT"] == str(port)
+            assert project.ok("up").err.count(back) == 1
+            assert project.json("status")["services"][0]["port"] == port
+            project.ok("down")
+            assert "free again" not in project.ok("up").err
+        finally:
+            project.remove()
+
+    @pytest.mark.long
+    def test_an_application_returns_to_its_port_also_after_its_data_was_deleted(self, tmp_path: Path) -> None:
+        listener, port = self.listen()
+        other = world.free_port()
+        project = reference_project(tmp_path / "app")
+        project.environ.update(world.own_ports() | {"DEVENV_BACKEND_PORT": str(port)})
+        try:
+            with listener:
+                assert f"port {port} is taken by" in project.ok("up").err
+            project.ok("down", "--data", "-y")
+            assert f"port {port} is free again: backend returns to it" in project.ok("up").err
+            assert project.env()["BACKEND_URL"].endswith(f":{port}")
+            project.ok("down")
+            project.environ["DEVENV_BACKEND_PORT"] = str(other)
+            assert f"the settings now ask for port {other}: backend gets it" in project.ok("up").err
+            assert project.env()["BACKEND_URL"].endswith(f":{other}")
         finally:
             project.remove()
 
