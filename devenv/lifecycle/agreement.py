@@ -9,17 +9,20 @@ from devenv.host import trust
 
 def own_code(loaded: Loaded) -> tuple[Command, ...]:
     """Every command of the settings, and every statement of the SQL files that only a superuser may run."""
+    return (*commands_of(loaded.settings), *acting_sql(loaded))
+
+
+def acting_sql(loaded: Loaded) -> tuple[Command, ...]:
+    """The statements of the SQL files that only a superuser may run, remembered beside what the user agreed to."""
     from devenv.steps.setup.acting import acting_commands
 
-    return (*commands_of(loaded.settings), *acting_commands(loaded.settings, loaded.root))
+    records = trust.trust_folder()
+    return acting_commands(loaded.settings, loaded.root, records / "sql" / trust.record_of(records, loaded.root).name)
 
 
 def agreed_lines(loaded: Loaded) -> tuple[str, ...]:
     """Return what a user agrees to, one line each."""
-    from devenv.steps.setup.acting import acting_commands
-
-    acting = acting_commands(loaded.settings, loaded.root)
-    return (*agreed_text(loaded.settings), *map(str, acting))
+    return (*agreed_text(loaded.settings), *map(str, acting_sql(loaded)))
 
 
 def needs_trust(loaded: Loaded, *runners: Runner) -> bool:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from devenv.config.commands import Command
 from devenv.config.schema import Settings
 from devenv.core.errors import UsageError
 from devenv.core.late import late
-from devenv.steps.setup.migrations import gather
+from devenv.host.files import read_text
+from devenv.host.trust import RECORD_BYTES
+from devenv.host.writing import write_private
+from devenv.steps.setup.mounts import read_mounts
+from devenv.steps.setup.remembered import MOUNTS, Opened, digest, is_unchanged, stamp_named
 from devenv.steps.setup.script import parse
 from devenv.steps.setup.sql import Statement
-from devenv.steps.step import read_named, with_named
+from devenv.steps.stamps import FileStamp
+from devenv.steps.step import read_named
 
 # Words without which no statement is one of these: most files need no second look.
-HINTS: Final = late(
+HINT: Final = (
     r"\bPROGRAM\b|\bCOPY\b|pg_(read|ls|stat|file|execute|write)_|\blo_(im|ex)port\b|\bEXTENSION\b|\bLANGUAGE\b|"
-    r"\bSYSTEM\b|\bLOAD\b|\bSUPERUSER\b|\bSERVER\b|\bWRAPPER\b|\bSUBSCRIPTION\b|\\i",
-    re.IGNORECASE,
+    r"\bSYSTEM\b|\bLOAD\b|\bSUPERUSER\b|\bSERVER\b|\bWRAPPER\b|\bSUBSCRIPTION\b|\\i"
 )
+HINTS: Final = late(HINT, re.IGNORECASE)
 OUTSIDE: Final = (
     r"\bCOPY\b[^;]*\b(FROM|TO)\s+PROGRAM\b",
     r"\bCOPY\b[^;]*\b(FROM|TO)\s+E?'",
@@ -48,16 +56,61 @@ def find_acting(statements: Iterable[Statement]) -> tuple[Statement, ...]:
     return tuple(each for each in statements if ACTS.search(each.text))
 
 
-def acting_commands(settings: Settings, root: Path) -> tuple[Command, ...]:
-    """These statements in the files of step `setup`, as commands that a user agrees to; () if they cannot be read."""
-    source = settings.steps.setup
-    if source.command:
+class ReadFiles(msgspec.Struct, frozen=True):
+    """The SQL files of a project as they were last read: `found` has place and excerpt of each of these statements.
+
+    `key` and `opened` are digests, as in `ParsedFiles`.
+    """
+
+    key: str
+    opened: dict[str, str]
+    stamps: dict[str, FileStamp]
+    found: tuple[tuple[str, str], ...]
+
+
+def acting_commands(settings: Settings, root: Path, kept: Path) -> tuple[Command, ...]:
+    """These statements in the files of step `setup`, as commands that a user agrees to; () if they cannot be read.
+
+    `kept` remembers them for these files: it must lie where the project's folder has no say.
+    """
+    if settings.steps.setup.command:
         return ()
     try:
-        files = read_named(root, with_named(gather(settings, root), root, source.files, "steps.setup"))
-        if not any(HINTS.search(file.text) for file in files):
-            return ()
-        statements = parse(settings, root, files).statements
+        found = look_up(settings, root, kept)
     except UsageError:
         return ()  # The step reports it.
-    return tuple(Command("steps", f"[steps.setup] {each.place}", each.excerpt) for each in find_acting(statements))
+    return tuple(Command("steps", f"[steps.setup] {place}", excerpt) for place, excerpt in found)
+
+
+def look_up(settings: Settings, root: Path, kept: Path) -> tuple[tuple[str, str], ...]:
+    """Place and excerpt of each of these statements; files that did not change are not parsed. UsageError."""
+    last = read_kept(kept)
+    known = last.stamps if last else {}
+    stamps, named = stamp_named(settings, root, known)
+    key = digest((named, HINT, OUTSIDE))
+    opened = Opened(root, known)
+    if last is not None and last.key == key:
+        opened.look_again(last.opened)
+        if opened.digests == last.opened:
+            return last.found
+    opened = Opened(root, known)
+    files = read_named(root, stamps)
+    found: tuple[tuple[str, str], ...] = ()
+    if any(HINTS.search(file.text) for file in files):
+        statements = parse(settings, root, files, opened.note).statements
+        opened.digests[MOUNTS] = digest(read_mounts(root))
+        found = tuple((each.place, each.excerpt) for each in find_acting(statements))
+    if is_unchanged(root, stamps, opened):
+        # A folder that cannot be written to costs the time again.
+        with contextlib.suppress(OSError):
+            kept.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+            write_private(kept, msgspec.json.encode(ReadFiles(key, opened.digests, {**stamps, **opened.stamps}, found)))
+    return found
+
+
+def read_kept(kept: Path) -> ReadFiles | None:
+    """Return what is remembered; None if there is nothing, or nothing usable."""
+    try:
+        return msgspec.json.decode(read_text(kept, RECORD_BYTES) or "", type=ReadFiles)
+    except (OSError, msgspec.DecodeError):
+        return None

@@ -62,20 +62,13 @@ class Opened:
 
 def read(settings: Settings, root: Path, how: Reading) -> Inputs:
     """The step's inputs. Files that the ledger knows are not parsed; large ones not even read. UsageError."""
-    plan = find_plan(settings, root)
-    listed = plan.files if plan else ()
-    names = with_named(listed, root, settings.steps.setup.files, "steps.setup")
     known: Mapping[str, FileStamp] = {}
     last: ParsedFiles | None = None
     if how.ledger is not None and how.ledger.exists():
         with Ledger(how.ledger, create=False) as ledger:
             known, last = ledger.stamps(), ledger.parsed("setup")
-    files = {name: root / name for name in names}
-    stamps = stamp_files(files, known, most=UNPACKED_BYTES)
-    digests = {name: stamp.digest for name, stamp in stamps.items()}
-    decisive = (settings.postgres.database, settings.person, settings.steps.setup.migrations)
-    planned = (plan.folder, len(plan.files), plan.command) if plan else None
-    key = digest((FORMAT, __version__, decisive, planned, tuple(digests.items())))
+    stamps, key = stamp_named(settings, root, known)
+    names = tuple(stamps)
     opened = Opened(root, known)
     if last is not None and last.key == key:
         opened.look_again(last.opened)
@@ -89,13 +82,32 @@ def read(settings: Settings, root: Path, how: Reading) -> Inputs:
     hash = hash_inputs(texts, [], script)
     if script.mounts:
         opened.digests[MOUNTS] = digest(script.mounts)
-    after = Opened(root, {**known, **opened.stamps})
-    after.look_again(opened.digests)
-    # What changed while it was read is parsed again at the next look.
-    same = stamp_files(files, stamps, most=UNPACKED_BYTES) == stamps and after.digests == opened.digests
+    same = is_unchanged(root, stamps, opened)
     parsed = ParsedFiles(key, opened.digests, hash) if same else None
     found = StepFiles(texts, script)
     return Inputs(hash, names, (), lambda: found, stamps | opened.stamps if same else {}, parsed, noted=not same)
+
+
+def stamp_named(settings: Settings, root: Path, known: Mapping[str, FileStamp]) -> tuple[dict[str, FileStamp], str]:
+    """The stamps of the step's own files, in their order, and a digest of all that decides what they parse to.
+
+    Files that these open are not part of it. UsageError.
+    """
+    plan = find_plan(settings, root)
+    names = with_named(plan.files if plan else (), root, settings.steps.setup.files, "steps.setup")
+    stamps = stamp_files({name: root / name for name in names}, known, most=UNPACKED_BYTES)
+    decisive = (settings.postgres.database, settings.person, settings.steps.setup.migrations)
+    planned = (plan.folder, len(plan.files), plan.command) if plan else None
+    digests = tuple((name, stamp.digest) for name, stamp in stamps.items())
+    return stamps, digest((FORMAT, __version__, decisive, planned, digests))
+
+
+def is_unchanged(root: Path, stamps: Mapping[str, FileStamp], opened: Opened) -> bool:
+    """Return True if all files still are as they were stamped: what changes while it is read is parsed again."""
+    after = Opened(root, {**opened.known, **opened.stamps})
+    after.look_again(opened.digests)
+    now = stamp_files({name: root / name for name in stamps}, stamps, most=UNPACKED_BYTES)
+    return now == stamps and after.digests == opened.digests
 
 
 def read_again(settings: Settings, root: Path, names: tuple[str, ...], hash: str) -> StepFiles:
