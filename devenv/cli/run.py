@@ -235,17 +235,19 @@ def point_away(engine: Engine) -> bool:
     For this command only, a stopped store gets the port that `devenv up` would give it. Returns True if all run.
     """
     from devenv.config.services import STORES
-    from devenv.lifecycle.up import is_up
+    from devenv.lifecycle.up import return_ports
+
+    def say(sentence: str) -> None:
+        typer.echo(f"note: {sentence} at the next `devenv up`", err=True)
 
     seen = engine.look()
-    for sentence in () if is_up(engine, seen) else engine.return_ports():
-        typer.echo(f"note: {sentence} at the next `devenv up`", err=True)
+    return_ports(engine, seen, say)
     if engine.name != "external":
         stopped = tuple(each.name for each in seen if each.name in STORES and each.state in ("stopped", "crashed"))
         # A Docker that does not answer does not tell which ports its containers have.
         with suppress(DevenvError):
             for sentence in engine.assign_ports(stopped, strict=False):
-                typer.echo(f"note: {sentence} at the next `devenv up`", err=True)
+                say(sentence)
     return all(service.state == "running" for service in seen)
 
 

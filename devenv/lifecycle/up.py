@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +39,7 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
     prepared = dependencies.planned(stack, options) if options.dry_run else dependencies.settle(stack, options, watch)
     seen = engine.look()
     wanted = wanted_services(stack, options)
-    for sentence in () if is_up(engine, seen) else engine.return_ports():
-        watch.say(sentence)
+    return_ports(engine, seen, watch.say)
     environment = stack.environment()
     changed = [name for name in wanted if name in engine.own and engine.settings_changed(environment, name)]
     gone = undeclared(engine)
@@ -134,6 +133,12 @@ def steps_of(wanted: Sequence[str]) -> tuple[str, ...]:
     from devenv.steps.registry import STEPS
 
     return tuple(step.name for step in STEPS if set(step.needs) <= set(wanted))
+
+
+def return_ports(engine: Engine, seen: Sequence[ServiceState], say: Callable[[str], None]) -> None:
+    """Let services that were moved prefer the declared ports again, unless anything of the project runs."""
+    for sentence in () if is_up(engine, seen) else engine.return_ports():
+        say(sentence)
 
 
 def is_up(engine: Engine, seen: Sequence[ServiceState]) -> bool:
