@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from devenv.core.value import Value
 from devenv.links.read import Edge, ItemRecord
+from devenv.links.values import inner_id
 
 Layer = Literal["postgres", "dynamodb", "cross-store"]
 
@@ -80,6 +81,13 @@ class Fault:
     recreated: Recreated | None = None
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """The subjects; a uuid of a wrong reference without what stands around it in this attribute."""
+        if self.kind not in OF_IDS:
+            return self.subjects
+        return tuple(inner_id(subject) or subject for subject in self.subjects)
+
+    @property
     def layer(self) -> Layer:
         """The layer that the fault lies in."""
         return LAYERS[self.kind]
@@ -120,24 +128,35 @@ def id_attributes(faults: Iterable[Fault]) -> str:
 
 def fold_kind(kind: str, faults: list[Fault], cause: str | None) -> Folded:
     """The faults of one class as one: each different note once, each id once."""
-    subjects = dict.fromkeys(subject for fault in faults for subject in fault.subjects)
-    notes: dict[str, list[Fault]] = {}
-    for fault in faults:
-        notes.setdefault(fault.note, []).append(fault)
+    subjects = dict.fromkeys(id for fault in faults for id in fault.ids)
+    same = same_faults(faults)
     items = {id(record) for fault in faults for record in (fault.record, *fault.partners) if record is not None}
     return Folded(
         kind=kind,
         layer=LAYERS[kind],
-        count=len(notes),
+        count=len(same),
         items=len(items),
         subjects=tuple(subjects)[:SUBJECTS],
         examples=tuple(
-            f"{note} (in {attributes})" if (attributes := id_attributes(same)) else note
-            for note, same in list(notes.items())[:EXAMPLES]
+            f"{note} (in {attributes})" if (attributes := id_attributes(each)) else note
+            for note, each in same[:EXAMPLES]
         ),
         cause=cause,
         faults=tuple(faults),
     )
+
+
+def same_faults(faults: Iterable[Fault]) -> list[tuple[str, list[Fault]]]:
+    """The faults that count as one, with their note: those of one id and one target, else those of one note.
+
+    Of an id that is described in several ways, the note is the longest: it has the name, too.
+    """
+    found: dict[tuple[str, ...], list[Fault]] = {}
+    for fault in faults:
+        target = fault.edge.target if fault.edge else ""
+        of_id = fault.kind in OF_IDS and fault.subjects
+        found.setdefault((target, *fault.ids) if of_id else (fault.note,), []).append(fault)
+    return [(max((fault.note for fault in same), key=len), same) for same in found.values()]
 
 
 def places_text(faults: Iterable[Fault]) -> str:

@@ -273,8 +273,8 @@ def with_recreated(judgement: LinkJudgement, found: Mapping[int, Recreated]) -> 
         for fault in judgement.faults
     ]
     orphans = [fault for fault in faults if fault.kind == "orphan"]
-    ids = {fault.subjects[0] for fault in orphans}
-    moved = {fault.subjects[0] for fault in orphans if fault.recreated}
+    ids = {fault.ids[0] for fault in orphans}
+    moved = {fault.ids[0] for fault in orphans if fault.recreated}
     cause = (
         "either these rows were recreated (deleted and inserted, or their id changed) after the items were written, "
         "or the items were written with ids of another database"

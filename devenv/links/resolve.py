@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from devenv.core.late import late
 from devenv.links.faults import Fault
 from devenv.links.read import PLACE, Edge, ItemRecord, Kind, ReadPlan, holds_no_id
-from devenv.links.values import canonical, canonical_text, is_placeholder, same_value, scalar_text, uuid_text
+from devenv.links.values import (
+    canonical,
+    canonical_text,
+    inner_id,
+    is_placeholder,
+    same_value,
+    scalar_text,
+    uuid_text,
+)
 
-UUID_INSIDE: Final = late(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 Row = Mapping[str, Any]
 Relation = tuple[str, str]
 
@@ -249,12 +255,6 @@ def inner_row(one: NamedId, index: RowIndex) -> Row | None:
     """The row whose uuid is a part of the text: behind a prefix that the link does not declare."""
     inner = inner_id(one.text)
     return index.by_id(one.edge, inner) if inner else None
-
-
-def inner_id(text: str) -> str | None:
-    """The uuid that is a part of a text, spelt as a row's; None where there is none, or the text is a uuid itself."""
-    found = None if uuid_text(text) else UUID_INSIDE.search(text)
-    return canonical(found[0]) if found else None
 
 
 def respelt(one: NamedId, row: Row, how: str) -> Fault:

@@ -18,6 +18,7 @@ MOST_DIGITS: Final = 131_072
 NIL_UUID: Final = "00000000-0000-0000-0000-000000000000"
 CANONICAL_UUID: Final = late(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # Other spellings that PostgreSQL accepts for a uuid: capitals, braces, hyphens after any four digits, or none.
+UUID_INSIDE: Final = late(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 LOOSE_UUID: Final = late(r"(?:urn:uuid:)?\{?(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}\}?")
 TIME: Final = late(
     r"\d{4}-\d\d-\d\d(?:(?P<sep>[T ])\d\d:\d\d(?P<seconds>:\d\d)?(?:\.(?P<fraction>\d+))?"
@@ -64,6 +65,12 @@ def uuid_text(text: str) -> str | None:
     if not LOOSE_UUID.fullmatch(stripped):
         return None
     return str(UUID(re.sub(r"[^0-9a-f]", "", stripped.lower().removeprefix("urn:uuid:"))))
+
+
+def inner_id(text: str) -> str | None:
+    """The uuid that is a part of a text, spelt as a row's; None where there is none, or the text is a uuid itself."""
+    found = None if uuid_text(text) else UUID_INSIDE.search(text)
+    return uuid_text(found[0]) if found else None
 
 
 class TimeForm(NamedTuple):

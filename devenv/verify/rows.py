@@ -13,8 +13,7 @@ from devenv.core.model import PostgresTarget
 from devenv.core.plural import number_of
 from devenv.links.judge import Edge, ReadPlan
 from devenv.links.matching import read_matching
-from devenv.links.resolve import inner_id
-from devenv.links.values import canonical, instant, number_text
+from devenv.links.values import canonical, inner_id, instant, number_text
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog
 from devenv.stores.postgres.client import Connection, name

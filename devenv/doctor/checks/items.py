@@ -14,7 +14,7 @@ from devenv.doctor.checks.check import failed, passed, unneeded, unverified
 from devenv.doctor.checks.misdeclared import find_misdeclared
 from devenv.doctor.checks.sources import source_line
 from devenv.doctor.context import DoctorFacts
-from devenv.links.faults import EXAMPLES, id_attributes
+from devenv.links.faults import EXAMPLES, id_attributes, same_faults
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement, ReadPlan, Relation
 from devenv.links.recreated import declare
 from devenv.links.resolve import other_id
@@ -213,10 +213,7 @@ def count(one: Folded) -> str:
 
 def summary(one: Folded) -> str:
     """The examples in one line, each with its item, and the number of those not shown."""
-    places: dict[str, list[Fault]] = {}
-    for fault in one.faults:
-        places.setdefault(fault.note, []).append(fault)
-    shown = [placed(note, faults) for note, faults in list(places.items())[:EXAMPLES]]
+    shown = [placed(note, faults) for note, faults in same_faults(one.faults)[:EXAMPLES]]
     more = one.count - len(shown)
     return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
 

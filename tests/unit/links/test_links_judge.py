@@ -70,7 +70,19 @@ def test_deleted_user_leaves_orphans_and_nothing_else(world: World) -> None:
     world.rows = [row for row in world.rows if row["handle"] != "bo"]
     judgement = world.judge()
     assert seen(judgement) == {"orphan": {gone}}
-    assert judgement.folded()[0].count == 2  # with and without the handle beside it
+    # Some items have the handle beside it, some not: it is one id all the same, described with its handle.
+    [one] = judgement.folded()
+    assert (one.count, len(one.examples)) == (1, 1)
+    assert "user_handle bo" in one.examples[0]
+
+
+def test_an_id_that_one_item_has_behind_a_prefix_is_one_id(world: World) -> None:
+    gone = world.id("bo")
+    world.rows = [row for row in world.rows if row["handle"] != "bo"]
+    letter = next(each for each in world.letters(world.first) if each["user_uuid"] == gone)
+    letter["user_uuid"] = f"USER#{gone}"
+    [one] = world.judge().folded("orphan")
+    assert (one.count, one.subjects) == (1, (gone,))
 
 
 def test_no_rows_at_all_is_one_finding_that_says_so(world: World) -> None:
