@@ -40,6 +40,7 @@ import psutil
 from msgspec.structs import replace
 
 from devenv.config.load import data_home
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Listener, ServiceState
 from devenv.engines.process import ProcessServices
@@ -162,7 +163,8 @@ class Engine(ProcessServices):
     def stranger(self, name: str) -> processes.Holder | None:
         """The process that answers on the port of a process of this machine in its place, or None."""
         process = self.process(name)
-        return processes.stranger(self.port(name), process) if process else None
+        # An application may be a command that runs a container: another process has its port then.
+        return processes.stranger(self.port(name), process, alone=name in STORES) if process else None
 
     def confirm(self, name: str) -> None:
         """Refuse a service that answers, but not as it should (beyond loopback, say). DevenvError."""

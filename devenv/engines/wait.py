@@ -29,12 +29,11 @@ TELL_AFTER_S: Final = 1.0
 
 
 class Patience(Value, frozen=True):
-    """How a wait is bounded, and who is told. `careful`: another program that answers on the port is found out."""
+    """How a wait is bounded, and who is told."""
 
     is_over: Callable[[], bool]
     tell: Callable[[str], None] = lambda text: None
     cancelled: threading.Event = msgspec.field(default_factory=threading.Event)
-    careful: bool = True
 
 
 class LateError(Exception):
@@ -82,9 +81,9 @@ def await_ready(engine: Engine, service: Service, patience: Patience) -> None:
             try:
                 service.probe(engine.settings, targets)
                 # Another project's server may answer, when both found the port free at the same moment.
-                stranger = engine.stranger(service.name) if on_port and patience.careful else None
+                stranger = engine.stranger(service.name) if on_port else None
                 if stranger is None:
-                    return engine.confirm(service.name) if patience.careful else None
+                    return engine.confirm(service.name)
                 last = f"port {engine.port(service.name)} is answered by {stranger}"
                 refusal = None
             except StoreError as error:
@@ -130,7 +129,7 @@ def await_store(engine: Engine, name: str) -> None:
     """Wait until a service that was launched answers. DevenvError (5, 4)."""
     end = time.monotonic() + START_S
     try:
-        await_ready(engine, service_named(engine, name), Patience(lambda: time.monotonic() > end, careful=False))
+        await_ready(engine, service_named(engine, name), Patience(lambda: time.monotonic() > end))
     except LateError as late:
         raise DevenvError(
             f"{name} did not answer within {START_S:g} s",

@@ -290,19 +290,23 @@ def tail(log: Path, lines: int = 10, start: int = 0) -> list[str]:
 
 
 def listens_on(pid: int, port: int | None) -> bool | None:
-    """Return True if a process, or a child of it, listens on a TCP port; None when it cannot be looked at."""
+    """Return True if a process, or a child of it, listens on a TCP port; None when one of them cannot be looked at."""
+    own = has_port(pid, port)
+    if own:
+        return True
+    # Only now: to find them, the whole process table is read.
+    seen = [own, *(has_port(child, port) for child in children(pid))]
+    return True if any(seen) else None if None in seen else False
+
+
+def has_port(pid: int, port: int | None) -> bool | None:
+    """Return True if this very process listens on the port, False if it does not or has ended, None if unknown."""
     try:
-        if has_port(pid, port):
-            return True
-        # Only now: to find them, the whole process table is read.
-        return any(has_port(child, port) for child in children(pid))
+        return any(found == port for _, found in listening(pid))
+    except psutil.NoSuchProcess:
+        return False
     except psutil.Error:
         return None
-
-
-def has_port(pid: int, port: int | None) -> bool:
-    """Return True if this very process listens on the port. psutil.Error if it cannot be looked at."""
-    return any(found == port for _, found in listening(pid))
 
 
 def answers(host: str, port: int | None) -> bool:
@@ -364,23 +368,17 @@ def is_forwarder(pid: int | None) -> bool:
         return False
 
 
-def stranger(port: int, process: Process) -> Holder | None:
-    """The process that listens on `port` instead of `process` (or its children).
+def stranger(port: int, process: Process, *, alone: bool = False) -> Holder | None:
+    """The process that answers on `port` instead of `process` (or its children), or None.
 
-    None when they do, or as far as nobody can tell.
+    `alone`: nobody may answer for it, so that a process which cannot be seen (of another user, or in a container) is
+    a stranger too. Otherwise, and where the system hides the sockets of `process`, it may be its own.
     """
-    if listens(process.pid, port) or any(listens(child, port) for child in children(process.pid)):
+    own = listens_on(process.pid, port)
+    if own:
         return None
     found = holder(port)
-    return found if found.pid else None
-
-
-def listens(pid: int, port: int) -> bool:
-    """Return True if this very process listens on `port`, as far as one may see."""
-    try:
-        return has_port(pid, port)
-    except psutil.Error:
-        return False
+    return None if found.pid is None and (own is None or not alone) else found
 
 
 def is_listener(seen: Any, port: int) -> bool:

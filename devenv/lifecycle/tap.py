@@ -134,7 +134,7 @@ def start(engine: Engine) -> None:
     seen = processes.identify_child(child)
     keep(engine, replace(known, process=seen or Process(child.pid, 0.0, command), started=iso(began)))
     while child.poll() is None and time.time() < began + START_S:
-        if all(processes.listens(child.pid, port) for port in known.ports.values()):
+        if all(processes.has_port(child.pid, port) for port in known.ports.values()):
             return
         time.sleep(0.01)
     code = child.poll()

@@ -19,6 +19,8 @@ from msgspec.structs import replace
 from devenv.host import processes
 from devenv.host.processes import Account, Holder
 from devenv.host.state import Process
+from tests.e2e.world import free_port
+from tests.support import REPOSITORY
 
 # Says that it is ready, then waits for ever.
 WAITER = "import sys, time; print('ready', flush=True); time.sleep(600)"
@@ -270,6 +272,34 @@ def test_a_port_is_answered_by_the_process_by_its_child_or_by_a_stranger(start: 
     found = processes.stranger(ports[0], other)
     assert found is not None
     assert found.pid == direct.pid
+
+
+def test_a_port_of_an_unseen_process_is_not_that_of_a_store(start: Started) -> None:
+    """The process is not seen here because there is none: one of another account looks the same (see below)."""
+    other = start(WAITER)
+    port = free_port()
+    assert processes.stranger(port, other) is None, "it may be an application's container"
+    assert processes.stranger(port, other, alone=True) == Holder(port, None, None, None, None)
+
+
+@pytest.mark.needs_chroot
+def test_the_server_of_another_pid_namespace_is_a_stranger(start: Started) -> None:
+    """Two projects may choose one port at the same moment. The one in a container must not load the other's store."""
+    code = (
+        "import subprocess, sys\n"
+        "from devenv.host import processes\n"
+        f"own = subprocess.Popen([sys.executable, '-c', {WAITER!r}], stdout=subprocess.PIPE)\n"
+        "own.stdout.readline()\n"
+        "print(processes.stranger(int(sys.argv[1]), processes.identify(own.pid), alone=True))\n"
+        "own.kill()\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        inside = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
+        ran = subprocess.run(
+            [*inside, str(server.getsockname()[1])], capture_output=True, text=True, check=False, timeout=LIMIT_S,
+            cwd=REPOSITORY,
+        )  # fmt: skip
+    assert ran.stdout == "a process of another user\n", ran.stderr
 
 
 def test_a_held_port_is_reported_at_once() -> None:
