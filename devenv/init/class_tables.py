@@ -10,6 +10,7 @@ from devenv.core.late import late
 from devenv.core.value import Value
 from devenv.init.code import Attribute, Code, Function, Shape
 from devenv.init.code_names import CodeNames
+from devenv.init.java_annotations import with_index_names
 from devenv.init.tables import Found, accept
 from devenv.init.text_code import LARGEST, line_of
 
@@ -96,10 +97,11 @@ def class_tables(texts: Mapping[str, str], variables: Mapping[str, str], names: 
         for file, text in texts.items()
         if file.endswith(ENDINGS) and not TESTS.search(file) and len(text) <= LARGEST and USES.search(text)
     }
+    names = names or CodeNames(texts, variables)
+    own = {file: with_index_names(file, text, names) for file, text in own.items()}
     classes = [each for file, text in own.items() for each in item_classes(file, text)]
     if not classes:
         return ClassTables()
-    names = names or CodeNames(texts, variables)
     bound = dict(bound_classes(own, names))
     overridden = dict(overriding(own, names))
     found: dict[str, Found] = {}

@@ -17,7 +17,7 @@ from devenv.init.compose import ComposeService
 from devenv.init.draft_steps import StepDrafter
 from devenv.init.extensions import image_extension, ways_out
 from devenv.init.listing import COMPILED, SCRIPTS, UNCALLED
-from devenv.init.other_services import write_services
+from devenv.init.other_services import REDIS_VARIABLE, write_services
 from devenv.init.settings_found import (
     GIVEN,
     OWN_REGION,
@@ -29,6 +29,7 @@ from devenv.init.settings_found import (
 from devenv.init.sheet import Guess
 from devenv.init.shell_items import MADE
 from devenv.init.sign_in import KEYS
+from devenv.init.spring import REDIS_PASSWORD
 from devenv.init.sql_tables import show_sql
 from devenv.init.unused import REQUEST
 
@@ -306,6 +307,7 @@ class Drafter(StepDrafter):
     def variables(self) -> None:
         """`[env]`: the application's variables, with the stores' addresses filled in when they are asked for."""
         entries, own, notes = self.sorted_variables()
+        entries |= self.redis_settings()
         if self.issues_tokens and self.sign_in and not self.sign_in.movable:
             entries[KEYS] = "{token_jwks_url}"
         needed = self.needed(entries, own)
@@ -361,9 +363,10 @@ class Drafter(StepDrafter):
         entries: dict[str, str] = {}
         own: list[str] = []
         notes: list[str] = []
+        placed = self.survey.spring.places if self.survey.spring else {}
         used = {name: place for code in self.survey.code for name, place in code.uses.items()}
         read = {name: f"{code.file}:{line}" for code in self.survey.code for name, line in code.variables.items()}
-        for name, value in {**dict.fromkeys(read, ""), **known}.items():
+        for name, value in {**dict.fromkeys([*read, *placed], ""), **known}.items():
             if (name in GIVEN and "+" not in value.partition("://")[0]) or not re.fullmatch(r"[A-Za-z_]\w*", name):
                 continue
             if name == GLOBAL_ENDPOINT:
@@ -376,16 +379,29 @@ class Drafter(StepDrafter):
                 notes.append(f"{name} {reason}")
             elif issued := self.issued(name):
                 entries[name] = issued
-            elif place := placeholder(name, value, self.survey) or (used.get(name) if name not in known else None):
+            elif (
+                place := placed.get(name)
+                or placeholder(name, value, self.survey)
+                or (used.get(name) if name not in known else None)
+            ):
                 entries[name] = place
-            elif value in tables or (self.survey.shared.get(name) == value != "" and not is_secret(name, value)):
+            elif (
+                value in tables
+                or (self.survey.shared.get(name) == value != "" and not is_secret(name, value))
+                or (self.cache and self.cache.place(name, value))
+            ):
                 entries[name] = value
-            elif name in known:
+            elif name in known and not (REDIS_VARIABLE.search(name) and not self.cache):
                 own.append(name)
         if len(tables) == 1:
             missing = sorted(set(read) - set(known) - GIVEN - set(entries))
             entries |= {name: next(iter(tables)) for name in missing if "TABLE" in name}
         return entries, own, notes
+
+    def redis_settings(self) -> dict[str, str]:
+        """The password of Redis for Spring Boot, whose settings have none: devenv's server has one."""
+        spring = self.survey.spring
+        return {REDIS_PASSWORD: ""} if self.cache and spring and spring.redis else {}
 
     def issued(self, name: str) -> str | None:
         """The placeholder of a variable that signing tokens needs: the key, or what tells of the issuer."""

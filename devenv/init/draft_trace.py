@@ -128,7 +128,7 @@ class TraceDrafter(LibraryDrafter):
             return route.line <= pattern.query.line <= route.end and function.short in route.wraps
         if function.file.endswith(UNCALLED):
             return function.whole or bool(function.results)
-        return function.whole and self.is_callable(function) and not self.is_view(function)
+        return function.whole and not self.is_view(function)
 
     def untraced(self, pattern: FoundPattern) -> str:
         """Return why a pattern has no `[trace.*]`, with what to declare for one."""

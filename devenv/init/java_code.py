@@ -11,6 +11,8 @@ from typing import Final
 from devenv.init.class_queries import Known, giving, mapper_queries, repository_queries
 from devenv.init.code import Code, Function, Query
 from devenv.init.code_names import CodeNames
+from devenv.init.java_annotations import with_index_names
+from devenv.init.java_calls import JavaCalls
 from devenv.init.routes import Route
 from devenv.init.tables import Found
 from devenv.init.text_code import LARGEST, balanced, first, line_of, query_of
@@ -31,7 +33,17 @@ METHOD: Final = re.compile(
 EXPRESSED: Final = re.compile(r"\bfun\s+(\w+)\s*\(((?:[^()]|\([^()]*\))*)\)[^{}=]{0,200}=(?!\s*\{)")
 MEMBERS: Final = re.compile(r"\n\s*(?:(?:@|\})|(?:(?:override|private|suspend|internal|public|open)\s+)*fun\s)")
 TYPED: Final = re.compile(r"\bDynamoDb(?:Async)?Table<(\w+)>\s+(\w+)|\b(\w+)\s*:\s*DynamoDb(?:Async)?Table<(\w+)>")
-ASKS: Final = re.compile(r"\b(\w+)\s*(?:\.index\(\s*(\"[^\"]+\"|[\w.]+)\s*\)\s*)?\.(query|getItem)\s*\(")
+# `val scans = client.table(NAME, TableSchema.fromBean(Scan::class.java))`.
+MADE: Final = re.compile(
+    r"\b(\w+)\s*(?::[^=\n]{1,80})?=\s*[\w.()]{1,80}?\.table\s*\((?:[^()]|\([^()]*\)){1,200}?TableSchema\s*\.\s*from\w+\("
+    r"\s*(\w+)(?:\.class|::class)"
+)
+# `val byCrop = scans.index(NAME)`.
+INDEX: Final = re.compile(
+    r"\b(\w+)\s*(?::[^=\n]{1,80})?=\s*(?:this\.)?(\w+)\s*\.index\(\s*(\"[^\"]+\"|[\w.]+)\s*\)\s*[;\n]"
+)
+ASKS: Final = re.compile(r"\b(\w+)\s*(?:\.index\(\s*(\"[^\"]+\"|[\w.]+)\s*\)\s*)?\.(query|getItem)\s*(?:\(|(?=\{))")
+ASSIGNED: Final = r"\b{}\s*(?::[^=\n]{{1,80}})?=(?!=)((?:[^;\n]|\n\s*\.)*)"
 PART: Final = re.compile(r"\.(partition|sort)Value\(\s*((?:[^()]|\([^()]*\))*)\)")
 BUILT: Final = re.compile(r"\b(?:QueryRequest\.builder\(\)|QueryRequest\s*\{)")
 ONE: Final = re.compile(r"\bgetItem\(\s*\w+\s*->|\bGetItemRequest\.builder\(\)")
@@ -39,6 +51,7 @@ PAIR: Final = re.compile(
     r"\"(\w+)\"\s*(?:,|to)\s*(?:AttributeValue\.(?:builder\(\)\s*\.)?(?:from)?\w\(|\w+\()((?:[^()]|\(\))*)\)"
 )
 ROUTE: Final = re.compile(r"@GetMapping\b(?:\(([^)]*)\))?")
+ASKED: Final = re.compile(r"@RequestParam\b(?:\(([^()]*)\))?")
 MAPPING: Final = re.compile(r"@RequestMapping\(([^)]*)\)[^;{]{0,500}?\bclass\s+(\w+)")
 PATH: Final = re.compile(r"\"(/?[^\"]*)\"")
 PLACE: Final = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)?)?\}")
@@ -77,9 +90,12 @@ def read_java(
         for file, text in texts.items()
         if file.endswith(ENDINGS) and not TESTS.search(file) and len(text) <= LARGEST
     }
+    own = {file: with_index_names(file, text, spelt) for file, text in own.items()}
     beans = {name: bean for text in own.values() for name, bean in beans_in(text)}
+    spans = {file: first(file, "functions", functions_in(file, text), left_out) for file, text in own.items()}
+    calls = JavaCalls(own, spans)
     for file, text in own.items():
-        functions = first(file, "functions", functions_in(file, text), left_out)
+        functions = spans[file]
         queries = [
             *first(
                 file,
@@ -97,7 +113,7 @@ def read_java(
             queries += repository_queries(
                 file, text, known, lambda given: [*filter(None, map(parameter, arguments(given)))]
             )
-        routes = first(file, "routes", routes_in(file, text, base), left_out)
+        routes = first(file, "routes", routes_in(file, text, base, calls), left_out)
         if queries or routes:
             asking = {query.function.name: query.function for query in queries}
             yield Code(
@@ -207,18 +223,21 @@ def enhanced(
     spelt: CodeNames,
 ) -> Iterator[Query]:
     """The queries of the enhanced client: `scans.query(QueryConditional.keyEqualTo(Key.builder()…))`."""
-    typed = {one or three: two or four for two, one, three, four in TYPED.findall(text)}
+    typed = {one or three: two or four for two, one, three, four in TYPED.findall(text)} | dict(MADE.findall(text))
+    indexes = {name: (table, index) for name, table, index in INDEX.findall(text)}
     constants = dict(CONSTANT.findall(text))
     for found in ASKS.finditer(text):
-        kind = typed.get(found[1], "")
+        owner, given_index = indexes.get(found[1], (found[1], found[2]))
+        kind = typed.get(owner, "")
         bean = beans.get(kind)
         around = [each for each in functions if each[0] < found.start() < each[1]]
         if bean is None or not around:
             continue
-        call = text[found.start() : balanced(text, found.end() - 1)]
+        opening = found.end() if text[found.end() - 1] != "(" else found.end() - 1
+        call = with_assigned(text[found.start() : balanced(text, opening)], text[around[-1][0] : found.start()])
         partition, sort = bean.partition, bean.sort
-        index = spelt.text(file, found[2], found.start()) if found[2] else None
-        if found[2] and index is None:
+        index = spelt.text(file, given_index, found.start()) if given_index else None
+        if given_index and index is None:
             continue  # Of an index by a computed name, the key is not known.
         if index:
             partition = bean.indexes.get((index, "partition"), partition)
@@ -244,6 +263,17 @@ def enhanced(
             pages=True,
             begins=(values.get("sort") or "") if begins else "",
         )
+
+
+def with_assigned(call: str, before: str) -> str:
+    """A call with the values that the function gave to the names in it, such as those of a condition and its key."""
+    taken: set[str] = set()
+    for _ in range(2):
+        for name in sorted({*re.findall(r"(?<![.\w])[a-z]\w*\b(?!\s*[.(])", call)} - taken):
+            taken.add(name)
+            if given := re.search(ASSIGNED.format(name), before):
+                call += f"\n{given[1]}"
+    return call
 
 
 def requests(file: str, text: str, functions: Sequence[tuple[int, int, Function]], spelt: CodeNames) -> Iterator[Query]:
@@ -324,7 +354,7 @@ def template_of(expression: str, constants: Mapping[str, str]) -> str | None:
     return made
 
 
-def routes_in(file: str, text: str, base: str) -> Iterator[Route]:
+def routes_in(file: str, text: str, base: str, known: JavaCalls) -> Iterator[Route]:
     """The methods with @GetMapping, below the path of their class and of the application."""
     heads = [(found.end(), path_in(found[1])) for found in MAPPING.finditer(text)]
     for found in ROUTE.finditer(text):
@@ -340,7 +370,7 @@ def routes_in(file: str, text: str, base: str) -> Iterator[Route]:
             after = MEMBERS.search(text, short.end())
             method, begin, end = short, short.start(), after.start() if after else len(text)
         body = text[begin:end]
-        calls = frozenset(CALL.findall(body))
+        calls = frozenset(CALL.findall(body)) | known.reached(file, begin, end)
         yield Route(
             file,
             line_of(text, begin),
@@ -348,8 +378,17 @@ def routes_in(file: str, text: str, base: str) -> Iterator[Route]:
             tuple(re.findall(r"\{(\w+)\}", path)),
             calls,
             end=line_of(text, end),
+            asked=tuple(asked_by(method[2])) if method else (),
             answers=dict(shown_by(body, method[1] if method else "", calls)),
         )
+
+
+def asked_by(parameters: str) -> Iterator[str]:
+    """The names behind the `?` of a path: `@RequestParam String pier`, `@RequestParam("pier") String name`."""
+    for each in arguments(parameters):
+        if found := ASKED.search(each):
+            named = re.search(r"\b(?:name|value)\s*=\s*\"(\w+)\"|^\s*\"(\w+)\"", found[1] or "")
+            yield named[1] or named[2] if named else parameter(each)
 
 
 def path_in(given: str) -> str:

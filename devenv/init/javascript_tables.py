@@ -24,6 +24,11 @@ CALLERS: Final = 3
 def is_request(script: JsScript, at: int) -> bool:
     """Return True if what is called makes a table of DynamoDB: Knex's `schema.createTable("…", …)` takes a name."""
     argument = at + 2
+    # A function of the project that is called so: what it sends is read in it, once for each of its calls.
+    called_on = script.word(at - 2) if script.word(at - 1) == "." else ""
+    own = any(each.name.rpartition(".")[2] == script.word(at) for each in script.blocks)
+    if script.word(at - 1) == "function" or (own and called_on in ("", "this")):
+        return False
     return script.tokens[argument].kind not in ("str", "tick") if argument < len(script.tokens) else False
 
 
@@ -85,5 +90,7 @@ def handed(block: JsFunction | None, call: ast.expr, scope: Scope) -> Iterator[t
     if block.taken_apart and whole is not None:
         pairs = [*entries(whole, scope).items()]
     else:
-        pairs = [*zip(block.parameters, given, strict=False)]
+        # What a call leaves out is not there.
+        nothing = [ast.Constant(value=None) for _ in block.parameters[len(given) :]]
+        pairs = [*zip(block.parameters, [*given, *nothing], strict=False)]
     yield from ((name, entry_of(value, scope) or value) for name, value in pairs)

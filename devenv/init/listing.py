@@ -19,6 +19,9 @@ MADE: Final = SKIPPED | {
     *(".aws-sam", "cdk.out", ".serverless", ".terraform", ".gradle", ".mvn", ".parcel-cache", ".cache", ".direnv"),
     *(".pytest_cache", "coverage", "htmlcov", ".nyc_output", ".idea", ".vscode", ".vs", ".hg", ".svn", ".eggs"),
 }
+# A virtual environment of Python, by what is in it.
+ENVIRONMENT: Final = "env"
+OF_PYTHON: Final = ("pyvenv.cfg", "bin", "Scripts", "lib")
 MOST_IN_FOLDER: Final = 500
 SCRIPTS: Final = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 # Languages whose functions run by a command, not in devenv's runner.
@@ -61,6 +64,10 @@ def list_widely(root: Path, most: int, most_in_folder: int = MOST_IN_FOLDER) -> 
 
 def is_entered(entry: os.DirEntry[str]) -> bool:
     """Return True for a folder in which people keep what they wrote."""
+    if entry.name == ENVIRONMENT:
+        # Also the usual name of a folder with variables.
+        inside = not any(os.path.exists(os.path.join(entry.path, name)) for name in OF_PYTHON)
+        return entry.is_dir(follow_symlinks=False) and inside
     return entry.name not in MADE and not entry.name.endswith(".egg-info") and entry.is_dir(follow_symlinks=False)
 
 

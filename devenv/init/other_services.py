@@ -28,6 +28,7 @@ class ComposeCache(Value, frozen=True):
     host: str
     name: str
     guess: int
+    port: int | None = None
 
     def place(self, variable: str, value: str) -> str | None:
         """The placeholder of a variable with its address, or a part of it; None for any other."""
@@ -39,9 +40,13 @@ class ComposeCache(Value, frozen=True):
             return f"{{{name}_url}}" if not base else f"redis://:{{{name}_password}}@127.0.0.1:{{{name}_port}}/{base}"
         if not re.search(r"REDIS|CACHE|VALKEY", variable):
             return None
-        if variable.endswith("HOST") and value in (self.host, "localhost", "127.0.0.1"):
+        if re.search(r"HOST(?:NAME)?$", variable) and value in (self.host, "localhost", "127.0.0.1", ""):
             return "127.0.0.1"
-        return f"{{{name}_port}}" if variable.endswith("PORT") and value == str(PORT) else None
+        if variable.endswith("PORT") and value in (str(PORT), str(self.port), ""):
+            return f"{{{name}_port}}"
+        if re.search(r"USER(?:NAME)?$", variable):
+            return "default"
+        return f"{{{name}_password}}" if re.search(r"PASS(?:WORD)?$", variable) else None
 
 
 def key_of(service: ComposeService) -> str | None:
@@ -77,19 +82,29 @@ def unknown_redis(survey: Survey) -> Iterator[str]:
     if any(REDIS.search(each.image) for each in (survey.compose.others if survey.compose else ())):
         return
     read = {name: f"{code.file}:{line}" for code in survey.code for name, line in code.variables.items()}
+    read |= {name: "" for name in survey.variables if name not in read}
     found = {name: place for name, place in read.items() if REDIS_VARIABLE.search(name)}
     if found:
-        place = next(iter(found.values()))
+        place = next(filter(None, found.values()), "")
+        names = ", ".join(found)
+        head = f"{place}: reads {names}" if place else f"the settings have {names}"
         values = ", ".join(f'{name} = "{redis_place(name)}"' for name in found)
         yield (
-            f"{place}: reads {', '.join(found)}, but no compose file has a Redis: if the project needs one, declare"
+            f"{head}, but no compose file has a Redis: if the project needs one, declare"
             f' [services.redis] kind = "redis", and in [env] {values}'
         )
 
 
 def redis_place(name: str) -> str:
     """The placeholder of a variable with the address of a Redis, or a part of it."""
-    parts = {"HOST": "127.0.0.1", "PORT": "{redis_port}", "PASSWORD": "{redis_password}"}
+    parts = {
+        "HOST": "127.0.0.1",
+        "HOSTNAME": "127.0.0.1",
+        "PORT": "{redis_port}",
+        "PASSWORD": "{redis_password}",
+        "USER": "default",
+        "USERNAME": "default",
+    }
     return next((place for part, place in parts.items() if name.endswith(part)), "{redis_url}")
 
 
@@ -113,7 +128,7 @@ def write_services(
             if service.port():
                 sheet.key("port", service.port())
             sheet.agreed()
-            cache = cache or ComposeCache(host=service.name, name=name, guess=guess)
+            cache = cache or ComposeCache(host=service.name, name=name, guess=guess, port=service.port())
         elif is_program(service):
             write_program(sheet, survey, service, name, health_of)
     return cache

@@ -90,6 +90,9 @@ def placeholder(name: str, value: str, survey: Survey) -> str | None:
         return "{dynamodb_url}"
     if host and host[2] == LOCALSTACK and ALL_SERVICES.search(name):
         return "{dynamodb_url}"
+    if host and not host[2] and meaning(name) == "{dynamodb_host}":
+        # Its port is in another variable.
+        return f"{value.partition('://')[0]}://{{dynamodb_host}}"
     if host:
         return None
     if OWN_REGION.fullmatch(name):

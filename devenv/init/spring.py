@@ -22,6 +22,14 @@ OVERRIDES: Final = {
     "spring.datasource.username": "SPRING_DATASOURCE_USERNAME",
     "spring.datasource.password": "SPRING_DATASOURCE_PASSWORD",
 }
+REDIS: Final = frozenset(f"spring.{of}redis.{part}" for of in ("", "data.") for part in ("host", "port"))
+REDIS_PASSWORD: Final = "SPRING_DATA_REDIS_PASSWORD"  # noqa: S105 - the name of a variable
+PARTS: Final = re.compile(
+    r"jdbc:postgresql://(?:\$\{(?P<host>[A-Z]\w*)(?::[^{}]*)?\}|[\w.-]+)(?::(?:\$\{(?P<port>[A-Z]\w*)(?::[^{}]*)?\}|\d+))?"
+    r"/(?:\$\{(?P<database>[A-Z]\w*)(?::[^{}]*)?\}|\w+)(?:\?.*)?"
+)
+ENDPOINT: Final = re.compile(r"(?i)(?:endpoint|url)[\w-]*$")
+BOUND: Final = re.compile(r"@Value\(\s*\"\\?\$\{([a-z][\w.-]*\.[\w.-]+)(?::[^}]*)?\}")
 ACTUATOR: Final = "management.endpoints.web.base-path"
 ADDRESS: Final = re.compile(r"https?://[\w.-]+:\d+/?")
 EVERY: Final = re.compile(
@@ -32,7 +40,11 @@ ANY_URL: Final = "jdbc:postgresql://localhost/postgres"
 
 
 class SpringProject(Value, frozen=True):
-    """A Spring Boot application: build file, command, health path, variables with defaults, database URL, port."""
+    """A Spring Boot application: build file, command, health path, variables with defaults, database URL, port.
+
+    `redis`: its settings name a host or port of Redis, and no password. `places`: variable -> placeholder, by the
+    setting that it is a part of.
+    """
 
     file: str
     folder: str
@@ -42,6 +54,8 @@ class SpringProject(Value, frozen=True):
     url: str | None
     port: int | None
     base: str = ""
+    redis: bool = False
+    places: Mapping[str, str] = {}
 
 
 def find_spring(texts: Mapping[str, str], names: Collection[str]) -> SpringProject | None:
@@ -72,6 +86,8 @@ def find_spring(texts: Mapping[str, str], names: Collection[str]) -> SpringProje
             health=health and (f"{base}{health}" if "$" not in base else health),
             variables=variables,
             url=url,
+            places=places_in(settings, bound_endpoints(texts)),
+            redis=bool(REDIS & set(settings)) and not any(key.endswith("redis.password") for key in settings),
             base=PLACE.sub(lambda match: match[2] or "", base),
             port=int(port) if re.fullmatch(r"[1-9]\d{0,4}", port) and int(port) < 65536 else None,
         )
@@ -86,6 +102,9 @@ def variables_in(settings: Mapping[str, str]) -> tuple[dict[str, str], str | Non
             found[name] = found.get(name) or default
     found |= {variable_of(key): value for key, value in addresses(settings).items()}
     url = settings.get(URL)
+    if url is not None and url.startswith("jdbc:postgresql:") and "$" in url:
+        fixed = {name: settings[key] for key, name in OVERRIDES.items() if "$" not in settings.get(key, "$")}
+        found |= fixed
     if url is not None:
         if (whole := PLACE.fullmatch(url)) and not whole[2]:
             found[whole[1]] = ANY_URL
@@ -93,6 +112,39 @@ def variables_in(settings: Mapping[str, str]) -> tuple[dict[str, str], str | Non
             found |= {name: settings[key] for key, name in OVERRIDES.items() if "$" not in settings.get(key, "$")}
         url = PLACE.sub(lambda match: match[2] or "", url)
     return found, url
+
+
+def places_in(settings: Mapping[str, str], bound: Collection[str]) -> dict[str, str]:
+    """Variable -> placeholder of the parts of the database's address, and of DynamoDB's; `bound`: settings of classes.
+
+    A variable that is also a part of something else is judged by its name.
+    """
+    found: dict[str, str] = {}
+    if parts := PARTS.fullmatch(settings.get(URL, "")):
+        found |= {name: f"{{postgres_{part}}}" for part, name in parts.groupdict().items() if name}
+    for key, part in (("spring.datasource.username", "user"), ("spring.datasource.password", "password")):
+        if whole := PLACE.fullmatch(settings.get(key, "")):
+            found[whole[1]] = f"{{postgres_{part}}}"
+    for key, value in settings.items():
+        whole = PLACE.fullmatch(value)
+        if whole and "dynamo" in key.lower() and ENDPOINT.search(key):
+            found[whole[1]] = "{dynamodb_url}"
+        elif not value and key in bound:
+            found[variable_of(key)] = "{dynamodb_url}"
+    found |= {variable_of(key): "{dynamodb_url}" for key in bound if key not in settings}
+    uses = [(key, name) for key, value in settings.items() for name, _ in PLACE.findall(value)]
+    return {
+        name: place
+        for name, place in found.items()
+        if len({key.startswith("spring.") for key, used in uses if used == name}) < 2
+    }
+
+
+def bound_endpoints(texts: Mapping[str, str]) -> set[str]:
+    """The settings with the address of DynamoDB that code asks for: `@Value("${store.dynamodb.endpoint:}")`."""
+    code = (text for file, text in texts.items() if file.endswith((".java", ".kt")) and "/test/" not in f"/{file}")
+    keys = {key for text in code for key in BOUND.findall(text)}
+    return {key for key in keys if "dynamo" in key.lower() and ENDPOINT.search(key)}
 
 
 def addresses(settings: Mapping[str, str]) -> dict[str, str]:

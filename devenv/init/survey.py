@@ -16,7 +16,7 @@ from devenv.init.class_tables import class_tables
 from devenv.init.code import Code, read_code
 from devenv.init.code_names import CodeNames
 from devenv.init.combined import mounted, with_answers, with_results
-from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, read_dotenv
+from devenv.init.compose import ComposeFile, read_composes, read_dockerfile
 from devenv.init.copied_rows import copied_rows, csv_tables, loaded_files
 from devenv.init.data_classes import data_classes
 from devenv.init.databases import find_databases
@@ -24,7 +24,7 @@ from devenv.init.dict_functions import dict_functions
 from devenv.init.django_code import django_routes, django_tables, settings_module, with_django_settings
 from devenv.init.documents import ServedModule, commands_in, read_documents, served_module
 from devenv.init.dotnet import DotnetProject, find_dotnet, read_dotnet
-from devenv.init.example_values import with_wanted
+from devenv.init.env_files import PRIVATE, SHARED, is_env_file, known_variables, merged, named_elsewhere
 from devenv.init.extensions import lacking_extensions
 from devenv.init.frameworks import application_in
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
@@ -32,6 +32,7 @@ from devenv.init.images import NAMES as DOCKERFILES
 from devenv.init.images import FoundImage, read_image
 from devenv.init.instances import instances_in
 from devenv.init.java_code import read_beans, read_java, unasked_routes
+from devenv.init.javascript_fields import with_fields
 from devenv.init.javascript_rows import prisma_tables
 from devenv.init.javascript_seeds import seeded_rows
 from devenv.init.javascript_variables import prisma_code
@@ -81,11 +82,6 @@ MOST_FILES: Final = 5_000
 MOST_BYTES: Final = 1_000_000
 MOST_IN_ALL: Final = 50_000_000
 COMPOSE: Final = re.compile(r"(docker-)?compose([.-][\w.-]+)?\.ya?ml")
-# What people keep to themselves, and what they share.
-PRIVATE: Final = re.compile(r"\.env(\.(local|dev|development)){0,2}")
-SHARED: Final = re.compile(
-    r"(\.?env|\.env\.\w+)\.(example|sample|template|dist|defaults?)|\.env[._-](example|sample)\.\w+|(\w+\.)?(example|sample)\.env"
-)
 # A script without a suffix, by its first line.
 SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 # What a Python file must mention to be of interest: parsing all of a large project takes a while.
@@ -190,7 +186,7 @@ def survey(root: Path) -> Survey:
     names, texts, left_out = read_texts(root)
     documents = read_documents(root, names)
     shared = merged(texts, SHARED)
-    given = {**shared, **merged(texts, PRIVATE)}
+    given = {**shared, **named_elsewhere(texts), **merged(texts, PRIVATE)}
     composes = compose_names(texts)
     compose = read_composes(texts, composes, given)
     open_ = read_composes(texts, composes, shared)
@@ -210,7 +206,7 @@ def survey(root: Path) -> Survey:
     for made_by in (*requested, *declared_by.tables, *pynamo_tables(models_read)):
         tables.setdefault(made_by.table, made_by)
     scripts = with_json_settings({name: text for name, text in texts.items() if is_script(name)}, texts)
-    scripts = with_script_variables(with_schemas(scripts))
+    scripts = with_fields(with_script_variables(with_schemas(scripts)))
     keys = keys_of(tables)
     made, _ = javascript_code.read_scripts(scripts, variables, keys)
     go = golang_code.read_go(texts, variables, keys)
@@ -448,24 +444,9 @@ def read_texts(root: Path) -> tuple[list[str], dict[str, str], list[str]]:
     return [path.as_posix() for path in listing.files], texts, left_out
 
 
-def merged(texts: Mapping[str, str], names: re.Pattern[str]) -> dict[str, str]:
-    """The variables of these .env files; of two, the upper one's, and of those the one with the shorter name."""
-    found: dict[str, str] = {}
-    files = [name for name in texts if names.fullmatch(name.rpartition("/")[2])]
-    for name in sorted(files, key=lambda name: (name.count("/"), len(name), name), reverse=True):
-        found = with_wanted(found, read_dotenv(texts[name]))
-    return found
-
-
-def known_variables(compose: ComposeFile | None) -> dict[str, str]:
-    """The variables of the application's service that have a value."""
-    application = compose.application if compose else None
-    return {name: value for name, value in (application.environment if application else {}).items() if value}
-
-
 def is_wanted(path: PurePath) -> bool:
     """Return True if a file can hold something of interest, by its name: scripts often have no suffix."""
-    if path.name in (*LANGUAGES, SEQUELIZE) or PRIVATE.fullmatch(path.name) or SHARED.fullmatch(path.name):
+    if path.name in (*LANGUAGES, SEQUELIZE) or is_env_file(path.name):
         return True
     if path.suffix in WANTED or is_changelog(path) or is_values(path.name) or path.name.endswith(ENDINGS):
         return path.name not in UNWANTED and not path.name.endswith((".d.ts", ".min.js"))

@@ -71,7 +71,7 @@ def read_tables(
             here += found
             notes += unused.unclear_tables(name, unclear, CREATES)
         elif "dynamodb" in text:
-            here += read_script_tables(name, text)
+            here += read_script_tables(name, text, variables)
         for each in here:
             if each.table in tables and tables[each.table].request != each.request:
                 first = tables[each.table]

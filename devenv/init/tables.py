@@ -13,12 +13,14 @@ from typing import Any, Final
 
 from devenv.aws import cloudformation as templates
 from devenv.core.errors import UsageError
-from devenv.init.shell_variables import filled_in
+from devenv.init.shell_variables import MAKEFILE, filled_in, made_in
 from devenv.init.source import Scope, Unclear, module_scope, value_of
 from devenv.steps.schema_load.forms import ANSWERED, CREATE, TableDefinitions, of_template, read_script, simple_key
 from devenv.steps.schema_load.schema_load import check_request
 from devenv.steps.step import SourceFile
 
+# The AWS CLI by the name of a variable.
+CLI: Final = re.compile(r"(?:\$\w+|\$\{\w+\}|\$\(\w+\))[ \t]+dynamodb(?=[ \t])")
 NODES: Final = 20_000
 TURNS: Final = 200
 # Methods that change a list or a dict in place; and a value that nothing spells out.
@@ -186,20 +188,23 @@ def template_fault(file: str, text: str) -> str | None:
     return None
 
 
-def read_script_tables(file: str, text: str) -> list[Found]:
-    """The tables of `aws dynamodb create-table` commands in a script."""
+def read_script_tables(file: str, text: str, variables: Mapping[str, str] | None = None) -> list[Found]:
+    """The tables of `aws dynamodb create-table` commands in a script, or in a Makefile."""
     read = TableDefinitions()
-    text = filled_in(text)
+    makefile = MAKEFILE.fullmatch(file.rpartition("/")[2]) is not None
+    text = CLI.sub("aws dynamodb", filled_in(made_in(text, variables or {}) if makefile else text))
+    lines: list[int] = []
     for command in CREATE.finditer(text):
         # One by one: a command with a variable of the shell does not hide the others.
         with contextlib.suppress(UsageError):
             read_script(SourceFile(file, command[0]), read)
+        more = len(read.requests) - len(lines)
+        lines += [text.count("\n", 0, command.start(1)) + 1] * more
     found = []
-    for request in read.requests:
+    for line, request in zip(lines, read.requests, strict=True):
         name = str(request.get("TableName"))
-        more = {"TimeToLiveSpecification": {"AttributeName": read.ttl[name]}} if name in read.ttl else {}
-        at = text.find(name)
-        if made := accept(file, text.count("\n", 0, max(at, 0)) + 1, {**request, **more}):
+        ttl = {"TimeToLiveSpecification": {"AttributeName": read.ttl[name]}} if name in read.ttl else {}
+        if made := accept(file, line, {**request, **ttl}):
             found.append(made)
     return found
 

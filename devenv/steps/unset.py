@@ -58,7 +58,7 @@ MEANT: Final = (
     (r"(\w+_)?(DB|DATABASE|PG|POSTGRES)_?(NAME|DATABASE|DB)", "{postgres_database}"),
     # What an application signs its own tokens or cookies with: any value does that is always the same.
     (
-        r"(\w+_)?(JWT|SESSION|COOKIE)_SECRET(_KEY)?|(TOKEN|AUTH)_SECRET|((FLASK|DJANGO|APP)_)?SECRET_KEY(_BASE)?",
+        r"(\w+_)?(JWT|SESSION|COOKIE)_((ACCESS|REFRESH)_(TOKEN_)?)?SECRET(_KEY)?|((ACCESS|REFRESH)_)?(TOKEN|AUTH)_SECRET|((FLASK|DJANGO|APP)_)?SECRET_KEY(_BASE)?",
         "{key}",
     ),
 )

@@ -34,7 +34,11 @@ ANSWERED: Final = late(
     r"Table(Status|SizeBytes|Arn|Id|ClassSummary)|ItemCount|CreationDateTime|Latest\w+|BillingModeSummary|WarmThroughput"
     r"|SSEDescription|ArchivalSummary|RestoreSummary|Replicas|GlobalTable\w+"
 )
-CREATE: Final = late(r"\baws\b(?:[^\n]|\\\n)*?\bdynamodb\s+(create-table|update-time-to-live)\b((?:\\\n|[^\n;&|])*)")
+# A text in quotes, such as the JSON of an index, may go over several lines.
+CREATE: Final = late(
+    r"\baws(?:local)?\b(?:[^\n]|\\\n)*?\bdynamodb\s+(create-table|update-time-to-live)\b"
+    r"((?:\\\n|'[^']*'|\"(?:\\.|[^\"\\])*\"|[^\n;&|])*)"
+)
 OPTIONS: Final = {
     "table-name": "TableName",
     "attribute-definitions": "AttributeDefinitions",

@@ -9,6 +9,7 @@ import pytest
 
 from devenv.init.spring import find_spring
 from tests.unit.init.test_init import TABLE, drafted, write
+from tests.unit.init.test_init_kinds import made
 
 POM = "<project><parent><artifactId>spring-boot-starter-parent</artifactId></parent>MORE</project>"
 ACTUATOR = "<dependency><artifactId>spring-boot-starter-actuator</artifactId></dependency>"
@@ -98,3 +99,34 @@ def test_a_fixed_address_of_dynamodb_is_overridden_as_spring_takes_it(tmp_path: 
     }
     settings = drafted(write(tmp_path, files))
     assert settings.env == {"AMAZON_DYNAMODB_ENDPOINT": "{dynamodb_url}"}
+
+
+PARTS = """
+spring:
+  datasource:
+    url: jdbc:postgresql://${STORE_AT:localhost}:${STORE_ON}/${STORE:farm}?ssl=false
+    username: farm
+    password: ${STORE_SECRET}
+  data: {redis: {host: "${REDIS_HOST:localhost}", port: "${REDIS_PORT:6380}"}}
+cloud: {dynamodb: {endpoint: "${CLOUD_AT:http://localhost:4566}"}}
+"""
+REDIS = 'services: {cache: {image: "redis:7", ports: ["6380:6379"]}}'
+BEAN = 'class Store { Store(@Value("${other.dynamodb.endpoint:}") String endpoint) {} }'
+
+
+def test_variables_count_by_the_setting_that_they_are_a_part_of(tmp_path: Path) -> None:
+    files = {"pom.xml": POM, f"{MAIN}/application.yml": PARTS, "t.json": json.dumps(TABLE), "compose.yml": REDIS}
+    write(tmp_path, {**files, "src/main/java/Store.java": BEAN, "schema.sql": "CREATE TABLE t (id int PRIMARY KEY);"})
+    settings, _ = made(tmp_path, {})
+    assert settings.env == {
+        "STORE_AT": "{postgres_host}",
+        "STORE_ON": "{postgres_port}",
+        "STORE": "{postgres_database}",
+        "STORE_SECRET": "{postgres_password}",
+        "SPRING_DATASOURCE_USERNAME": "{postgres_user}",
+        "CLOUD_AT": "{dynamodb_url}",
+        "OTHER_DYNAMODB_ENDPOINT": "{dynamodb_url}",
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PORT": "{cache_port}",
+        "SPRING_DATA_REDIS_PASSWORD": "{cache_password}",
+    }
