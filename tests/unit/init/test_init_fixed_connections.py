@@ -9,11 +9,11 @@ import pytest
 from tests.unit.init.test_init_kinds import made
 
 HOST = "shop.abc123.eu-west-1.rds.amazonaws.com"
-POOL = "const { Pool } = require('pg');\nmodule.exports = new Pool({\n  host: 'HOST',\n  password: 'S3cretWord!',\n});\n"
-SOURCE = "export default new DataSource({ type: 'postgres', username: 'a',\n host: 'HOST', password: 'S3cretWord!' });\n"
-PYTHON = 'import psycopg2\ndb = psycopg2.connect(dbname="x",\n  host="HOST", password="S3cretWord!")\n'
-ADDRESS = 'package main\n\nconst at = "postgres://me:S3cretWord!@HOST:5432/shop"\n'
-WORDS = 'package main\nvar at = "host=HOST user=me password=S3cretWord! dbname=shop"\n'
+POOL = "const { Pool } = require('pg');\nmodule.exports = new Pool({\n  host: 'HOST',\n  password: 'S3cret!',\n});\n"
+SOURCE = "export default new DataSource({ type: 'postgres', \n host: 'HOST', password: 'S3cret!' });\n"
+PYTHON = 'import psycopg2\ndb = psycopg2.connect(dbname="x",\n  host="HOST", password="S3cret!")\n'
+ADDRESS = 'package main\n\nconst at = "postgres://me:S3cret!@HOST:5432/shop"\n'
+WORDS = 'package main\nvar at = "host=HOST user=me password=S3cret! dbname=shop"\n'
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_fixed_server_in_the_net_is_named(tmp_path: Path, file: str, text: str
     said = [str(each) for each in body["unused"] if HOST in str(each)]
     assert len(said) == 1
     assert said[0].startswith(f"{file}:{line}: connects to {HOST}, which is fixed in the code")
-    assert "S3cretWord" not in "".join(map(str, body.values())) + (tmp_path / "devenv.toml").read_text()
+    assert "S3cret" not in "".join(map(str, body.values())) + (tmp_path / "devenv.toml").read_text()
 
 
 @pytest.mark.parametrize(
