@@ -43,8 +43,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 # As on a user's machine, where Python keeps compiled modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-from devenv.config.load import cache_folder, data_home
-from tests.bench.reset import with_items
+from devenv.config.load import cache_folder
+from tests.bench.reset import copy_stores, with_items
 from tests.bench.up import plain_java, wait_for_archive
 from tests.bench.where import imports_of, listed, parts_of
 from tests.e2e.world import free_port
@@ -351,8 +351,7 @@ def measure_snapshot(table: Table, side: Side, top: Path, count: int) -> None:
         saved = spent(partial(project.ok, "snapshot", "save", "bench", timeout=3600))
         restored = spent(partial(project.ok, "snapshot", "restore", "bench", "-y", timeout=3600))
         project.ok("down")
-        data = data_home(project.path.resolve())
-        copied = spent(lambda: [shutil.copytree(data, top / f"copy-{n}", symlinks=True) for n in range(2)])
+        copied = spent(lambda: [copy_stores(project, top / f"copy-{n}") for n in range(2)])
         table.add(side.name, "copying the files, twice", copied)
         name = f"snapshot save, restore, {count:,} items"
         both = saved[0] + restored[0], saved[1] + restored[1]

@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from devenv.config.load import cache_folder
+from devenv.config.load import cache_folder, data_home
 from tests.support import ProjectDir, reference_project, unwind_on_sigterm
 
 RUNS = 5
@@ -81,6 +81,15 @@ def place() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)
+
+
+def copy_stores(project: ProjectDir, folder: Path) -> float:
+    """Seconds to copy both stores' files to a new folder, without the snapshots that lie beside them."""
+    home = data_home(project.path.resolve())
+    began = time.perf_counter()
+    for name in ("postgres", "dynamodb"):
+        shutil.copytree(home / name, folder / name, symlinks=True)
+    return time.perf_counter() - began
 
 
 def with_items(path: Path, count: int) -> ProjectDir:

@@ -1,7 +1,8 @@
 """Time and peak memory of every command: `python tests/bench/scale.py [ITEMS [ROWS]]` (1,000,000 and 200,000).
 
 One data set, written a line at a time and kept for the run. Beside the first `up` stands a load of the same items by
-boto3's batch_writer into a table of the same server, of as many items as it loads in a minute.
+boto3's batch_writer into a table of the same server, of as many items as it loads in a minute. Beside a snapshot's save
+and restore stands copying both stores' files twice.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+from tests.bench.reset import copy_stores  # noqa: E402
 from tests.support import ProjectDir  # noqa: E402
 
 BOTO_S = 60.0
@@ -184,6 +186,10 @@ def measure(folder: Path, number: int, rows: int) -> list[Timed]:
             print(found[-1], flush=True)
             if found[-1].code:
                 print(found[-1].said[-1500:], flush=True)
+        found.append(run(project, "down"))
+        copied = sum(copy_stores(project, folder.parent / f"copy-{each}") for each in range(2))
+        both = sum(each.seconds for each in found if each.words.startswith("snapshot"))
+        print(f"snapshot save and restore {both:.1f} s, copying the files twice {copied:.1f} s: {both / copied:.2f}")
         return found
     finally:
         project.remove()
