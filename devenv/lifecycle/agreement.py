@@ -16,8 +16,9 @@ def acting_sql(loaded: Loaded) -> tuple[Command, ...]:
     """The statements of the SQL files that only a superuser may run, remembered beside what the user agreed to."""
     from devenv.steps.setup.acting import acting_commands
 
-    records = trust.trust_folder()
-    return acting_commands(loaded.settings, loaded.root, records / "sql" / trust.record_of(records, loaded.root).name)
+    # Not in the project's folder: what it says of itself proves nothing.
+    kept = trust.record_of(trust.trust_folder().with_name("sql"), loaded.root)
+    return acting_commands(loaded.settings, loaded.root, kept)
 
 
 def agreed_lines(loaded: Loaded) -> tuple[str, ...]:
