@@ -73,7 +73,7 @@ def on_snapshot(task: Literal["save", "restore", "delete"], name: str) -> None:
 
 
 def snapshot_save(name: Name) -> None:
-    """Save both stores as they are now. Postgres is unavailable for about 0.2 s."""
+    """Save both stores as they are now. On engine embedded, Postgres is unavailable for a moment."""
     on_snapshot("save", name)
 
 

@@ -258,7 +258,7 @@ class EngineProject(ABC):
                         detail=f"tried {self.block()[0]} to {self.block()[-1]}",
                         hint=f"set {self.section(name)} port in devenv.toml to a free one",
                     )
-                said.append(f"port {wanted} is taken by {holder}: {name} gets {port}")
+                said.append(f"{name} gets port {port}: port {wanted} is taken by {holder}")
             taken.add(port)
             self.remember(name, port=port, wanted=self.wanted_port(name))
         return said

@@ -399,7 +399,7 @@ def place_of(process: psutil.Process, command: Sequence[str]) -> str | None:
     if "docker-proxy" in " ".join(command[:1]):
         return "a container published by Docker (docker ps names it)"
     project = process.environ().get("DEVENV_PROJECT")
-    return f"of the devenv project {project} (devenv down --project {project})" if project else None
+    return f"of the devenv project {project} (to stop it: devenv down --project {project})" if project else None
 
 
 def choose_account(root: Path, environ: Mapping[str, str]) -> Account | None:

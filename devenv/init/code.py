@@ -238,8 +238,8 @@ def key_texts(nodes: Iterable[ast.AST], scope: Scope) -> Iterator[tuple[str, int
 def unfollowed(file: str, line: int, function: str) -> str:
     """The sentence about a query whose request comes from elsewhere."""
     return (
-        f"{file}:{line}: {function or 'the module'} queries with a request that it is given, and no call of it was"
-        " found that spells out the key: declare the pattern: devenv help patterns"
+        f"{file}:{line}: {function or 'the module'} sends a request that it gets as an argument, and devenv found no"
+        " call with a literal key: declare the pattern: devenv help patterns"
     )
 
 

@@ -202,7 +202,7 @@ class Drafter(StepDrafter):
             self.sheet.agreed()
         elif name := image_extension(image or ""):
             self.sheet.comment(
-                f"Compose runs {image}, but no file creates the extension {name}, so devenv's own PostgreSQL serves."
+                f"Compose runs {image}, but no file creates the extension {name}, so devenv uses its own PostgreSQL."
                 ' If the project needs it: source = "system", or engine = "docker" with this image.'
             )
 

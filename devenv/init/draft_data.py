@@ -151,8 +151,8 @@ class DataDrafter:
         if group is None:
             return
         self.group_edit = self.sheet.ask(
-            f"Does a group consist of two `{group.rows.name}` items, one for each person, and of all"
-            f" `{group.entries.name}` items with the same {group.id}? And does each `{group.rows.name}` item show the"
+            f"Do two `{group.rows.name}` items (one per person) and all `{group.entries.name}` items with the same"
+            f" {group.id} belong together? And does each `{group.rows.name}` item show the"
             f" newest `{group.entries.name}` item?",
             likely=True,
         )

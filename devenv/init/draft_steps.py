@@ -29,14 +29,19 @@ class StepDrafter(TraceDrafter):
         for file in self.survey.sql:
             if file.problem:
                 self.sheet.note(
-                    f"{file.problem}: devenv cannot load {file.name}. Fix it, then uncomment the `#~` below."
+                    f"{file.problem}: devenv cannot load {file.name}."
+                    " Fix it, then uncomment the `#~` lines of this EDIT."
                 )
         migrations = self.survey.migrations
         behind, in_seed = self.row_seeds()
         if self.survey.sql or migrations:
             self.sheet.section("steps", "setup")
         if migrations:
-            note = f"its own command runs them: {migrations.evidence}" if migrations.program else migrations.evidence
+            note = (
+                f"run by the project's own command ({migrations.evidence})"
+                if migrations.program
+                else migrations.evidence
+            )
             if behind and self.survey.row_seed:
                 self.sheet.comment(
                     f"{self.survey.row_seed.evidence} inserts rows: it runs after the migrations, each time."

@@ -101,7 +101,17 @@ class TraceDrafter(LibraryDrafter):
             self.sheet.comment(self.untraced(pattern))
             self.undeclared.append(self.why_untraced(pattern))
         if not self.traced:
-            self.sheet.plain(self.sketch())
+            sketch = self.sketch()
+            self.sheet.plain(sketch)
+            self.undeclared += self.why_only_sketched(sketch)
+
+    def why_only_sketched(self, sketch: str) -> list[str]:
+        """The line that `init` prints for a trace that it leaves as a template, if no other line names one."""
+        name = re.search(r"^\[trace\.(.+)\]$", sketch, re.MULTILINE)
+        if not (name and self.survey.tables) or any(each.startswith(f"[trace.{name[1]}") for each in self.undeclared):
+            return []
+        reason = "no function or route that returns the items of a query" if self.patterns else "no query by key"
+        return [f"[trace.{name[1]}]: {reason} was recognised in your code. Complete its template in devenv.toml"]
 
     def why_no_request(self, pattern: FoundPattern) -> list[str]:
         """The line that `init` prints where one route calls a query's function, and how to request it is not clear."""

@@ -114,6 +114,6 @@ def made_by_hibernate(texts: Mapping[str, str]) -> list[str]:
             line = line_of(texts[file], max(0, texts[file].find("auto")))
             return [
                 f"{file}:{line}: Hibernate (ddl-auto {value}) makes the tables of Postgres when the application"
-                f" starts{drops}: no step of devenv does"
+                f" starts{drops}: no step of devenv creates them"
             ]
     return []

@@ -59,8 +59,8 @@ def missing_settings(scripts: Mapping[str, str], texts: Mapping[str, str]) -> li
             if is_missing and (shown := example_of(path, texts)):
                 found.setdefault(path, (name, shown))
     return [
-        f"{shown}: {name} needs {path}, which is not there. Copy it and write the addresses of `devenv env` into it: no"
-        " variable changes them"
+        f"{shown}: {name} needs {path}, which does not exist. Copy {shown} to {path}, and write the addresses of"
+        " `devenv env` into the copy: no variable changes them"
         for path, (name, shown) in found.items()
     ]
 

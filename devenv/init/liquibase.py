@@ -44,9 +44,9 @@ def of_liquibase(texts: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for log in changelogs(texts):
         if log.endswith(".sql"):
-            found.setdefault(log, "a changelog of Liquibase, which alone runs each change once and in order")
+            found.setdefault(log, "a Liquibase changelog: only Liquibase can run it (each change once, in order)")
         for name in named(log, texts):
-            found.setdefault(name, f"{log} names it: Liquibase alone loads it, as a part of that changelog")
+            found.setdefault(name, f"{log} names it: only Liquibase can load it, as a part of that changelog")
     return found
 
 
@@ -102,7 +102,7 @@ def next_step(texts: Mapping[str, str]) -> list[str]:
     if build := started_with(texts):
         return [
             f"{logs[0]}: a changelog of Liquibase: Spring Boot runs it when the application starts ({build} has"
-            " liquibase-core): no step of devenv does"
+            " liquibase-core): no step of devenv runs it"
         ]
     contexts = dict.fromkeys(found[1] for log in logs for found in CONTEXT.finditer(texts[log]))
     only = f" (contexts: {', '.join(contexts)}; choose by --contexts=…)" if contexts else ""

@@ -106,7 +106,8 @@ def made_by_sqlalchemy(texts: Mapping[str, str]) -> list[str]:
         if found := CREATE_ALL.search(texts[file]):
             line = texts[file].count("\n", 0, found.start()) + 1
             return [
-                f"{file}:{line}: SQLAlchemy makes the tables of Postgres when this program runs: no step of devenv does"
+                f"{file}:{line}: SQLAlchemy makes the tables of Postgres when this program runs: no step of devenv"
+                " creates them"
             ]
     return []
 

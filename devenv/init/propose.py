@@ -167,7 +167,7 @@ def links_by_name(
                     link,
                     name=entity.name,
                     sure=False,
-                    why="Both stores have the same thing under the same id, by their names.",
+                    why="Judging by their names, both stores hold the same thing under the same id.",
                 )
 
 

@@ -119,7 +119,7 @@ class Sheet:
         number = len(self.edits) + 1
         self._guess = number
         self._questions[number] = (one_line(question), likely)
-        self.note(f"{question} If so, uncomment the `{MARK.strip()}` lines below.")
+        self.note(f"{question} If so, uncomment the `{MARK.strip()}` lines of this EDIT.")
         self._mark = MARK
         return number
 

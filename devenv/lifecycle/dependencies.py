@@ -97,7 +97,7 @@ def settle(stack: Stack, options: UpOptions, watch: Watch) -> tuple[Action, ...]
     for wanted in find_wanted(stack, options.backend, asked=bool(options.prepare)):
         plan, text = wanted.plan, f"{wanted.plan.target}: {wanted.reason}"
         if plan.lacks:
-            text += f"; {plan.lacks} makes it and is not installed"
+            text += f"; it is made with {plan.lacks}, which is not installed"
             if options.prepare:
                 raise DevenvError(text, exit_code=Exit.MISSING, hint=GET_TOOL[plan.lacks])
             watch.say(f"{text}: {GET_TOOL[plan.lacks]}")

@@ -67,11 +67,11 @@ CAUSES: Final[Mapping[str, str]] = {
     "`isoformat()` omits the fraction if it is 0, and the zone if there is none",
     "future_time": "new entries sort before it, and so do not appear as the newest",
     "duplicate": "either it was loaded twice, or a retried write generated a new key",
-    "half_group": "either one of several writes failed (put them in one transaction), or the row was deleted",
+    "half_group": "either one of several writes failed (put them in one transaction), or a member item was deleted",
     "foreign_member": "either a wrong id was stored, or membership was not checked before writing",
-    "stale_preview": "either an entry was written without updating the group's rows (put both in one transaction), "
-    "or a row was changed",
-    "missing_item": "either the entry was lost or deleted, or the group's row was changed",
+    "stale_preview": "either an entry was written without updating the member items (put both in one transaction), "
+    "or a member item was changed",
+    "missing_item": "either the entry was lost or deleted, or a member item was changed",
     "stale_copy": "either the row was changed in Postgres (DynamoDB does not update copies), or the item was changed",
 }
 

@@ -280,7 +280,7 @@ def with_recreated(judgement: LinkJudgement, found: Mapping[int, Recreated]) -> 
         "or the items were written with ids of another database"
     )
     if moved != ids:
-        rest = f"; of the others: {judgement.causes['orphan']}" if "orphan" in judgement.causes else ""
+        rest = f"; the other ids: {judgement.causes['orphan']}" if "orphan" in judgement.causes else ""
         cause = f"{len(moved)} of {number_of(len(ids), 'id')}: {cause}{rest}"
     return replace(judgement, faults=faults, causes={**judgement.causes, "orphan": cause})
 

@@ -42,7 +42,7 @@ def person(project: PolicySource, wish: Wish) -> Policy:
     if not wanted:
         raise UsageError(
             "no declared pattern's partition key names the person, so nothing can be allowed to a person alone",
-            hint='a pattern with a key like { pk = "USER#{person.uuid}" } can',
+            hint='declare a pattern with a key like { pk = "USER#{person.uuid}" }',
         )
     statements = [
         {
@@ -57,7 +57,7 @@ def person(project: PolicySource, wish: Wish) -> Policy:
     return Policy(
         name="person",
         kind="identity-based policy of a role",
-        title="allow people who signed in their own items, and no others",
+        title="let signed-in people read their own items, and no others",
         explain=(
             "A person who signed in may read the items whose partition key holds their own "
             f"{' and '.join(tags)}, by the declared patterns and no other way. The value comes from the sign-in token,"
@@ -131,7 +131,10 @@ def notes(project: PolicySource, tags: dict[str, None], left: list[str]) -> Iter
         f" --identity-provider-name cognito-idp.REGION.amazonaws.com/USER_POOL --principal-tags {pairs}"
     )
     if own := [claim for claim in claims.values() if claim != "sub"]:
-        yield f"the app client must not be able to write {', '.join(own)}: anyone who can could pass as any user"
+        yield (
+            f"the app client must not be able to write {', '.join(own)}:"
+            " a user who can change it can act as any other user"
+        )
     if left:
         yield f"allowed to the application only, as their partition key does not name the person: {', '.join(left)}"
     yield "nothing is written: the application keeps copies and groups together"

@@ -32,7 +32,7 @@ def compute_trust(_: PolicySource, wish: Wish) -> Policy:
     if wish.compute == "ecs-tasks":
         statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
     else:
-        notes.append("this service sends no aws:SourceAccount; iam:PassRole is what decides who may give it the role")
+        notes.append("this service sends no aws:SourceAccount; iam:PassRole decides who may assign the role to it")
     return Policy(
         name="compute-trust",
         kind="trust policy of a role",

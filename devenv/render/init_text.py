@@ -24,14 +24,15 @@ def init_text(report: Report, verbose: bool) -> list[str]:
     if body["needed"]:
         lines += ["found nothing here that devenv knows how to load; devenv.toml needs:"]
         lines += [f"  {clean(each)}" for each in body["needed"]]
-    steps = [*body["lines"], *open_edits(len(body["edits"]), body["lines"])]
+    steps = with_edits(len(body["edits"]), body["lines"])
     return [*lines, "next:", *(typer.style(f"  {clean(each)}", bold=True) for each in steps)]
 
 
-def open_edits(count: int, lines: Sequence[str]) -> list[str]:
-    """The step that the edits are; without a trace among the next commands, they come before the first one."""
+def with_edits(count: int, lines: Sequence[str]) -> list[str]:
+    """The next commands; before them the open edits, after which commands may need trust."""
     if not count:
-        return []
+        return list(lines)
     edits = "EDIT 1" if count == 1 else f"EDIT 1 to {count}"
     traced = any(line.startswith("devenv trace") for line in lines)
-    return [f"review {edits} in devenv.toml{'' if traced else ', then: devenv trace'}"]
+    shown = [f"{line}    # only if you edited devenv.toml" if line == "devenv trust" else line for line in lines]
+    return [f"review {edits} in devenv.toml", *shown, *([] if traced else ["devenv trace"])]

@@ -106,12 +106,12 @@ def plain_value(value: Any) -> Any:
 
 
 def facts(manifest: Mapping[str, Any]) -> str:
-    """`14 rows, 162 items, 46.1 MB, copy`; what was not counted is left out."""
+    """`14 rows, 162 items, 46.1 MB`; what was not counted is left out."""
     counts = manifest["counts"]
     parts = [
         number_of(sum(counts[store].values()), word) for store, word in RECORDS.items() if counts.get(store) is not None
     ]
-    return ", ".join([*parts, f"{manifest['size'] / 1e6:.1f} MB", manifest["method"]])
+    return ", ".join([*parts, f"{manifest['size'] / 1e6:.1f} MB"])
 
 
 def reset_lines(report: Report, verbose: bool) -> list[str]:

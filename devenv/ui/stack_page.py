@@ -82,7 +82,7 @@ ACTIONS: Final[Mapping[str, StackAction]] = {
     "snapshot-save": StackAction(
         "Save a snapshot",
         ("snapshot", "save", "NAME"),
-        "Saves both stores as they are now. Postgres is unavailable for about 0.2 s.",
+        "Saves both stores as they are now. On engine embedded, Postgres is unavailable for a moment.",
     ),
     "snapshot-restore": StackAction(
         "Restore a snapshot",

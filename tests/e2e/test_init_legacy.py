@@ -39,9 +39,7 @@ def harbour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
     # What it asks for: to agree to a link that only a part of a name speaks for, and to what belongs together.
     link, group = report["edits"]
     assert link.startswith("Does talk-messages.pk[GRP#{}] hold ids of users.uuid?")
-    assert group.startswith(
-        "Does a group consist of two `message_group` items, one for each person, and of all `message` items with the"
-    )
+    assert group.startswith("Do two `message_group` items (one per person) and all `message` items with the")
     file = path / "devenv.toml"
     asked = [line for line in file.read_text().splitlines() if line.startswith(MARK)]
     assert (len(asked), asked.count('#~ group = "message_group" # with EDIT 2')) == (17, 2)

@@ -130,7 +130,7 @@ def test_a_tool_that_is_not_installed_is_named(project: ProjectDir) -> None:
     (project.path / "requirements.txt").unlink()
     (project.path / "uv.lock").write_text("version = 1\n", "utf-8")
     try:
-        assert "uv makes it and is not installed: pipx install uv" in project.devenv("up").err
+        assert "it is made with uv, which is not installed: pipx install uv" in project.devenv("up").err
         missing = project.devenv("up", "--prepare")
     finally:
         (project.path / "uv.lock").unlink()

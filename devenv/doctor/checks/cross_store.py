@@ -95,7 +95,7 @@ Without [[links]] devenv cannot compare DynamoDB with Postgres: the checks of id
 be *healthy*, even if [entities] are declared.
 
 Fix: declare what an item is, and which attribute refers to a row (devenv help configuration); this check
-names the links of which the data has examples. Where no item refers to a row: [project] cross_store = false.""",
+names links that the data suggests. Where no item refers to a row: [project] cross_store = false.""",
     ),
     Check(
         code="XST001",

@@ -34,7 +34,7 @@ def run_foreign_host(facts: DoctorFacts) -> Outcome:
     return failed(
         f"{target.endpoint} answered a request to {FOREIGN}",
         cause="this server was not started by engine `embedded`, which refuses foreign names",
-        fix=Fix("close web pages that you do not trust while it runs, or use engine embedded: devenv help protection"),
+        fix=Fix("while it runs, close web pages that you do not trust; or use engine embedded: devenv help protection"),
         status="warn",
     )
 
@@ -89,7 +89,7 @@ devenv.invalid.
 
 Common causes: DynamoDB Local itself does not check the Host header. Engine `embedded` adds this check; a container,
 or a server started by hand, does not have it.
-Fix: engine embedded; or close web pages that you do not trust while the server runs.""",
+Fix: engine embedded; or, while the server runs, close web pages that you do not trust.""",
     ),
     Check(
         code="SVC008",

@@ -261,8 +261,8 @@ class ExternalEngine(Engine):
                 hint="devenv up  (asks; devenv up --mark agrees)",
             )
         agree(
-            f"devenv did not start {' and '.join(parts)}. Mark as devenv's, and write database `{postgres.database}`"
-            " and the declared tables there?"
+            f"devenv did not start {' and '.join(parts)}. Mark these stores as devenv's, and let devenv write database"
+            f" `{postgres.database}` and the declared tables in them?"
         )
 
     def set_marks(self, survey: StoresFound, postgres: PostgresTarget, dynamodb: DynamoTarget) -> None:

@@ -112,7 +112,7 @@ def refuse_shadows(connection: Connection, target: PostgresTarget) -> None:
         raise PostgresError(
             f"{target.user} is a superuser of Postgres at {target.address}, where reading could call functions of"
             " the database, so nothing is read",
-            detail=f"as a superuser Postgres may call {shadows}, which has the name of a built-in one or belongs to an"
+            detail=f"a query of a superuser may call {shadows}: a function with the name of a built-in one, or of an"
             " index; name a role that may only read: [external] postgres in devenv.toml",
             code=READ_ONLY,
         )

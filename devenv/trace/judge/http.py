@@ -435,7 +435,7 @@ def answer_to_origin(seen: Observations, origin: str) -> str:
         return f"the application does not allow the origin {origin}"
     said = f" ({preflight.detail})" if preflight.detail else ""
     if preflight.status in OK and preflight.cors in (origin, "*"):
-        return f"the application answers {preflight.status} to {asked}, and allows this origin only in that answer"
+        return f"the application allows the origin {origin}, but answers the preflight request with {preflight.status}"
     return f"the application answers {preflight.status} to {asked}{said}"
 
 

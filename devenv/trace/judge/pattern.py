@@ -85,9 +85,9 @@ def where_of(subject: Subject) -> str:
 def compare_both(subject: Subject) -> str:
     """Return the advice for items that the key brings and `where` does not: the item, `where` or the key is wrong."""
     return (
-        f"compare the key of these items with what {where_of(subject)} names. If the two contradict each other in an"
-        f" item, correct the item; if the items belong to the subject, correct `where`; else correct the pattern in"
-        " devenv.toml and the application's query"
+        f"compare the key of these items with {where_of(subject)}. Is an item's key wrong? Correct the item. Do the"
+        " items belong to the subject? Correct `where`. Otherwise correct the pattern in devenv.toml and the"
+        " application's query"
     )
 
 

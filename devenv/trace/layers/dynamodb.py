@@ -257,7 +257,7 @@ def describe(record: ItemRecord) -> dict[str, Any]:
 def notes(inquiry: TraceContext, gathered: SubjectItems, expired: int) -> Iterator[str]:
     """Remarks that are no fault."""
     if gathered.rows and not gathered.entries and inquiry.question.values:
-        yield "it is empty: its group rows exist, but it has no entries"
+        yield "it is empty: its member items exist, but it has no entries"
     elif not gathered.entries:
         wanted = "; ".join(
             f"{kind} with {' and '.join(f'{name} = {text}' for name, text in fields.items()) or 'any id'}"
@@ -312,9 +312,9 @@ def remedy(folded: Folded) -> Fix:
     if not safe:
         return Fix("list each of them with its fix (changes nothing)", "devenv doctor")
     rest = len(folded.faults) - safe
-    words = "correct all items with this fault, as far as no data is lost"
+    words = "correct all items with this fault where no data is lost (`devenv doctor` without --fix only lists them)"
     need = f"; fix {rest} of them yourself" if rest else ""
-    return Fix(f"{words}{need}. `devenv doctor` only lists them", MEND, safe=True)
+    return Fix(f"{words}{need}", MEND, safe=True)
 
 
 def concerns(fault: Fault, mine: set[int], gathered: SubjectItems, ids: set[str | None]) -> bool:
@@ -468,9 +468,10 @@ def find_strayed(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectI
         ):
             number = sum(is_kind(r, group.entries) and meant(r, group.id) == home for r in found.records)
             entries = number_of(number, "entry")
-            text = f"it has no entries; the entry that its rows show as the newest is stored under {home} ({entries})"
-            cause = "the entries were not written with the id of the rows"
-            fix = Fix("load rows and entries again, with the same id", "devenv seed && devenv up")
+            shown_entry = "the entry that its member items show as the newest"
+            text = f"the group has no entries; {shown_entry} is stored under {home} ({entries})"
+            cause = "the entries were written under another id than the member items"
+            fix = Fix("load member items and entries again, with the same id", "devenv seed && devenv up")
             yield Finding("missing_item", text, cause, fix, tuple(filter(None, (inquiry.question.identifier, home))))
             return
 

@@ -91,5 +91,5 @@ def find_shown(
 def lost_entry(lost: Sequence[GoneRecord], subject: str) -> Finding:
     """The finding about a shown entry that was deleted, in a group whose entries may expire."""
     keys = tuple(one.record.key_text for one in lost)
-    text = f"{subject}: its rows show an entry that does not exist: it was deleted, and did not expire ({keys[0]})"
+    text = f"{subject}: its member items show an entry that was deleted, and did not expire ({keys[0]})"
     return Finding("missing_item", text, told(lost), RESTORE, keys)

@@ -192,7 +192,7 @@ def nobody(inquiry: TraceContext, declared: Person, people: Sequence[Row], membe
     user = str(inquiry.question.user)
     names = [str(row[declared.name]) for row in people if row[declared.name] is not None]
     listed = ", ".join(names if len(names) <= NAMES else [*names[:NAMES], "…"]) or "none at all"
-    text = f"there is no {declared.name} {user!r} in {declared.table}; there are {listed}"
+    text = f"no row of {declared.table} has {declared.name} {user!r}; existing values: {listed}"
     loaded = inquiry.facts.postgres().seeded.get(relation_of(declared.table), ())
     if not names:
         cause, fix = f"{declared.table} is empty", SETUP

@@ -84,7 +84,7 @@ def finding_of(seen: WorkerObservation, trouble: WorkerTrouble, again: Replay | 
     cause = trouble.cause
     if explains and again is not None and cause is None:
         cause = (
-            "run on a copy for these items, the function fails in the same way, so their rows are out of date"
+            "run on a copy for these items, the function fails in the same way, so the items it updates are out of date"
             if again.error is not None
             else f"run on a copy, the function corrects what is wrong: {'; '.join(again.changes)}"
         )

@@ -356,7 +356,7 @@ def asked(world: World, user: str, seeded: Sequence[dict[str, Any]] = ()) -> Fin
 
 def test_who_is_not_there_is_reported_who_is(world: World) -> None:
     found = asked(world, "nobody")
-    assert found.summary == "there is no handle 'nobody' in public.users; there are ada, bo, cy, di"
+    assert found.summary == "no row of public.users has handle 'nobody'; existing values: ada, bo, cy, di"
     assert found.fix is not None
     assert found.fix.command == "devenv trace conversation g-1 --user bo"
     world.rows += [{"uuid": uuid.uuid4(), "handle": f"x{number:02}"} for number in range(9)]

@@ -252,7 +252,7 @@ def test_the_holder_of_a_port_is_named_with_its_devenv_project(tmp_path: Path) -
     try:
         assert (
             processes.holder(port).place
-            == "of the devenv project /home/ann/shop (devenv down --project /home/ann/shop)"
+            == "of the devenv project /home/ann/shop (to stop it: devenv down --project /home/ann/shop)"
         )
     finally:
         child.kill()

@@ -264,6 +264,6 @@ def test_a_request_that_no_call_spells_out_is_listed(tmp_path: Path) -> None:
     files = {"table.json": TABLE, "db/vets.sql": SQL, "store.py": store}
     _, body = made(tmp_path, files)
     (said,) = [each for each in body["undeclared"] if each.startswith("store.py:9: ")]
-    assert "_all queries with a request that it is given, and no call of it was found that spells out the key" in said
+    assert "_all sends a request that it gets as an argument, and devenv found no call with a literal key" in said
     _, followed = made(tmp_path / "b", {**files, "store.py": PAGES})
     assert not [each for each in followed["undeclared"] if each.startswith("store.py:")]

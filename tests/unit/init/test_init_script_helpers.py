@@ -181,5 +181,7 @@ def test_each_file_has_its_own_helper_of_the_same_name() -> None:
 def test_a_request_that_no_call_spells_out_is_listed() -> None:
     found = read("const anything = (req) => everyPage(req.body);", PAGES + "const rows = (sql) => pool.query(sql);")
     (said,) = found["store.js"].unfollowed
-    assert said.startswith("store.js:7: everyPage queries with a request that it is given, and no call of it was found")
+    assert said.startswith(
+        "store.js:7: everyPage sends a request that it gets as an argument, and devenv found no call"
+    )
     assert read(SCANS, PAGES)["store.js"].unfollowed == ()

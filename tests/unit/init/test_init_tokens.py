@@ -52,6 +52,7 @@ def current(token):
 """
 FIXED = ENCODE.replace('os.environ["JWT_SECRET"]', '"s3cret"')
 FOREIGN = ENCODE.replace("HS512", "RS256")
+SERVED = "from flask import Flask\napp = Flask(__name__)\n"
 SERVER = """\
 const jwt = require('jsonwebtoken');
 const { QueryCommand } = require('@aws-sdk/lib-dynamodb');
@@ -152,6 +153,24 @@ def mine(user):
         "not declared: [trace.mine] (app.py:5): no entity was found for its pk. Declare the entity, then the trace:"
         " devenv help traces" in init_text(report, False)
     )
+
+
+def test_the_reason_of_a_template_of_a_trace_is_printed(tmp_path: Path) -> None:
+    items = '[{"pk": "ORDER#1", "sk": "LINE#1"}, {"pk": "ORDER#2", "sk": "LINE#2"}]'
+    report = init(write(tmp_path, {"t.json": table("shop", "pk", "sk"), "items.json": items}))
+    (name,) = [line for line in (tmp_path / "devenv.toml").read_text().splitlines() if line.startswith("# [trace.")][:1]
+    assert (
+        f"not declared: {name.removeprefix('# ')}: no query by key was recognised in your code."
+        " Complete its template in devenv.toml" in init_text(report, False)
+    )
+
+
+def test_edits_come_before_the_commands_that_they_may_need_trust_for(tmp_path: Path) -> None:
+    edited = {"t.json": table("shop", "pk", "sk"), "db/a.sql": "CREATE EXTENSION postgis;", "bin/app.py": SERVED}
+    printed = init_text(init(write(tmp_path, edited)), False)
+    steps = [line.strip("\x1b[01m ") for line in printed[printed.index("next:") + 1 :]]
+    assert steps[0].startswith("review EDIT 1")
+    assert "devenv up" in steps[1:]
 
 
 def test_a_person_that_is_not_recognised_is_named(tmp_path: Path) -> None:

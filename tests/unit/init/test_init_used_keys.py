@@ -109,7 +109,7 @@ def test_javascript_whose_settings_are_in_a_file_that_is_not_there(tmp_path: Pat
     assert (request["TableName"], shown(request)) == ("voyages", (("trip_id", "S"),))
     assert settings.backend is not None
     assert (settings.backend.port, settings.postgres.database) == (4130, "harbour")
-    assert any("main.js needs settings.json, which is not there" in each for each in report["unused"])
+    assert any("main.js needs settings.json, which does not exist" in each for each in report["unused"])
     assert any("No file defines table voyages" in each for each in report["edits"])
 
 

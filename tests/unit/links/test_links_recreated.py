@@ -93,7 +93,7 @@ def test_the_others_keep_their_words_and_the_cause_says_how_many() -> None:
     found = judged(items, [row(NEW, "PC-1")])
     assert claims(found) == [CLAIM]
     assert found.causes["orphan"].startswith("1 of 2 ids: either these rows were recreated")
-    assert "; of the others: no id in DynamoDB matches" in found.causes["orphan"]
+    assert "; the other ids: no id in DynamoDB matches" in found.causes["orphan"]
 
 
 def peer(code: str, number: int = 7) -> tuple[Item, dict[str, Any]]:

@@ -261,7 +261,7 @@ def test_a_snapshot_fits_the_terminal(columns: int, lines: int, monkeypatch: pyt
     printed = text.snapshot_text(Report("snapshot", "shop", Exit.DONE, {"snapshots": [seen]}), False)
     assert len(printed) == lines
     assert printed[0].startswith("auto-20260102T030405-setup-ab12  2026-01-02T03:04:05Z")
-    assert printed[-1].endswith("before `devenv setup`, 1 row, 2 items, 0.3 MB, template")
+    assert printed[-1].endswith("before `devenv setup`, 1 row, 2 items, 0.3 MB")
     assert all(cell_width(line) <= columns for line in printed)
 
 

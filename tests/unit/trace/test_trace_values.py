@@ -442,12 +442,8 @@ def test_a_report_holds_neither_secrets_nor_peoples_words() -> None:
 @pytest.mark.parametrize(
     ("safe", "command", "text"),
     [
-        ((True, True), "devenv doctor --fix", "as far as no data is lost. `devenv doctor` only lists them"),
-        (
-            (True, False),
-            "devenv doctor --fix",
-            "; fix 1 of them yourself. `devenv doctor` only lists them",
-        ),
+        ((True, True), "devenv doctor --fix", "where no data is lost (`devenv doctor` without --fix only lists them)"),
+        ((True, False), "devenv doctor --fix", "only lists them); fix 1 of them yourself"),
         ((False, False), "devenv doctor", "(changes nothing)"),
     ],
 )
