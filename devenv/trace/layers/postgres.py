@@ -191,7 +191,7 @@ def nobody(inquiry: TraceContext, declared: Person, people: Sequence[Row], membe
     """Why no row is the one who asks: it is gone, or there never was such a name."""
     user = str(inquiry.question.user)
     names = [str(row[declared.name]) for row in people if row[declared.name] is not None]
-    listed = ", ".join(names if len(names) <= NAMES else [*names[:NAMES], "…"]) or "none at all"
+    listed = ", ".join(names if len(names) <= NAMES else [*names[:NAMES], "…"]) or "none"
     text = f"no row of {declared.table} has {declared.name} {user!r}; existing values: {listed}"
     loaded = inquiry.facts.postgres().seeded.get(relation_of(declared.table), ())
     if not names:

@@ -372,7 +372,7 @@ def test_a_row_that_setup_loaded_and_a_table_without_rows_are_loaded_again(world
     inquiry = TraceContext(Question("conversation", Trace(), {}, "ada"), facts(world), Application())
     empty = nobody(inquiry, WHO, [], lambda: Members(frozenset([bo])))
     assert (empty.cause, empty.fix and empty.fix.command) == ("public.users is empty", "devenv up --from setup")
-    assert empty.summary.endswith("there are none at all")
+    assert empty.summary.endswith("existing values: none")
 
 
 PROFILES = {
