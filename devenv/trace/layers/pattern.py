@@ -120,9 +120,15 @@ def declared_guard(inquiry: TraceContext, name: str | None, person: Mapping[str,
         return None
 
 
-def summarize(seen: Observation) -> str:
+def statement(seen: Observation) -> str:
     """The declared pattern in one line."""
     return str(seen.request.get("declared") or seen.request.get("sql") or "")
+
+
+def summarize(seen: Observation) -> str:
+    """The declared pattern in one line, and that no item matches it: `0 of 0` alone does not say why."""
+    is_empty = isinstance(seen, PatternObservation) and seen.asked is not None and seen.asked.count == 0
+    return f"no item matches {statement(seen)}" if is_empty else statement(seen)
 
 
 def attributes(seen: Observation) -> Mapping[str, Any]:
@@ -134,7 +140,7 @@ def attributes(seen: Observation) -> Mapping[str, Any]:
     shown_units = json.dumps({name: part for name, part in used.items() if part is not None})
     return {
         "db.system.name": "postgresql" if seen.request.get("sql") else "aws.dynamodb",
-        "db.query.text": summarize(seen) or None,
+        "db.query.text": statement(seen) or None,
         "aws.dynamodb.table_names": [table] if table else None,
         "aws.dynamodb.index_name": index,
         "aws.dynamodb.consumed_capacity": [shown_units] if units is not None else None,

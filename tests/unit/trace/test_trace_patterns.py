@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from devenv.capture.calls import shown
+from devenv.capture.calls import StoreCall, shown
 from devenv.config.schema import Pattern
 from devenv.core.errors import UsageError
 from devenv.patterns.declared import describe, item_bytes, prepare, read_units, request_of
+from devenv.trace.layers.pattern import LAYER
+from devenv.trace.observation import PatternObservation
 from tests.unit.trace.test_trace_values import TABLE
 
 # --- patterns ---
@@ -87,3 +89,13 @@ def test_read_units_are_started_blocks_of_4_kb_halved() -> None:
 )
 def test_sizes_of_values(value: dict[str, Any], size: int) -> None:
     assert item_bytes({"": value}) == size
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(0, "no item matches Query notes where pk = A"), (2, "Query notes where pk = A")]
+)
+def test_the_line_of_a_pattern_says_that_no_item_matches(count: int, told: str) -> None:
+    asked = StoreCall("Query", table="notes", count=count)
+    seen = PatternObservation(request={"declared": "Query notes where pk = A"}, asked=asked)
+    assert LAYER.summarize(seen) == told
+    assert LAYER.attributes(seen)["db.query.text"] == "Query notes where pk = A"
