@@ -281,7 +281,7 @@ def test_a_key_that_is_wider_than_the_subject() -> None:
     first = judge(SUBJECT, seen).first
     assert first is not None
     assert "`where` of [trace.conversation]" in (first.cause or "")
-    assert "correct the item" in (first.fix.text if first.fix else "")
+    assert "Correct the item" in (first.fix.text if first.fix else "")
 
 
 def test_a_pattern_that_the_store_refuses() -> None:
