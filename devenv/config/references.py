@@ -26,6 +26,7 @@ from devenv.config.schema import Entity, Pattern, Settings
 from devenv.config.services import RESERVED, STORES, circle, own_places, own_services, place_of
 from devenv.config.token_mistakes import person_mistakes, token_mistakes
 from devenv.config.trace import AnswerShape, Trace, TraceEntity
+from devenv.config.unfilled import unfilled
 from devenv.config.worker_mistakes import worker_mistakes
 from devenv.config.writes import TraceAction
 from devenv.core.errors import UsageError
@@ -241,6 +242,7 @@ def of_trace(settings: Settings, name: str, trace: Trace) -> Iterator[Mistake]:
         if (named := getattr(trace, key)) is not None:
             yield from unknown_name((*place, key), key, named, names)
     yield from of_trace_fields(settings, place, trace)
+    yield from (Mistake(keys, text) for keys, text in unfilled(place, trace))
     known = known_places(settings, trace)
     yield from unknown_places((*place, "where"), names_in(trace.where), known)
     yield from of_trace_entities(settings, place, trace, known)

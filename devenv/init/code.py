@@ -23,6 +23,7 @@ from devenv.init.conditions import (
     whole_key,
 )
 from devenv.init.data_classes import item_attribute, made_of_items, shown_by
+from devenv.init.given_back import given_back
 from devenv.init.guards import read_depends
 from devenv.init.item_types import annotations_of, plain_type, turns_of
 from devenv.init.routes import Route, RouterMount, read_mounts, read_routes
@@ -40,6 +41,7 @@ from devenv.init.source import (
     template_of,
     typed_part,
 )
+from devenv.init.sql_routes import reads_rows
 from devenv.init.variables import python_required, python_uses
 
 OPERATIONS: Final = {"query": "Query", "scan": "Scan", "paginate": "Query", "get_item": "GetItem"}
@@ -59,7 +61,8 @@ class Function(Value, frozen=True):
     `reverses`: it turns a list round. `line` is where it begins; the module itself has the name "". `calls` are the
     last names of what it calls. `whole`: it gives the items themselves back. `optional` are
     parameters with a default; `taken_apart`: in JavaScript, its one argument is an object with these names.
-    `bound`: a method of an object. `gives`: the data class of what it returns.
+    `bound`: a method of an object. `gives`: the data class of what it returns. `passes`: the functions whose results it
+    gives back, None where nothing tells. `rows`: it reads rows of SQL.
     """
 
     file: str
@@ -74,6 +77,8 @@ class Function(Value, frozen=True):
     taken_apart: bool = False
     bound: bool = False
     gives: str = ""
+    passes: frozenset[str] | None = None
+    rows: bool = False
 
     @property
     def short(self) -> str:
@@ -343,6 +348,8 @@ def describe(file: str, name: str, owner: ast.AST, scope: Scope) -> Function:
         frozenset(optional),
         bound="." in name and bool(owner.args.args) and owner.args.args[0].arg == "self",
         gives=gives,
+        passes=given_back(owner),
+        rows=reads_rows(nodes),
     )
 
 

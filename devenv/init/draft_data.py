@@ -19,7 +19,7 @@ from devenv.init.entities import (
     typed_by_links,
 )
 from devenv.init.jwt_code import Claim, JwtUse
-from devenv.init.pattern_kinds import brought_by, order_of
+from devenv.init.pattern_kinds import brought_by, order_of, with_heads
 from devenv.init.people import HANDLES, find_person, is_person
 from devenv.init.person_links import KnownRows, person_links
 from devenv.init.propose import KEY_WORD, find_group, find_links, find_patterns, keyed
@@ -67,7 +67,7 @@ class DataDrafter:
         worded = worded_values(survey.code)
         self.links = tuple(link for link in self.links if link.source.rpartition(".")[2] not in worded)
         ids = {link.source: str(c.type) for link in self.links if link.sure and (c := link.target.column(link.column))}
-        self.entities = typed_by_links(self.entities, ids)
+        self.entities = with_heads(typed_by_links(self.entities, ids), survey.code, items)
         # An id that only a script's items hold makes nobody a person who asks.
         told = find_links(kinds, self.columns, survey.seeds.items, survey.values.columns)
         opaque = {one.table for one in survey.tokens}

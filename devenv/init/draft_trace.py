@@ -7,17 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from devenv.config.unfilled import ANSWER_FIELD, FUNCTION, ITEM_FIELD, PATH, SCRIPT
 from devenv.core.toml import toml
 from devenv.init.asked_routes import find_route, module_of, source_folder
 from devenv.init.code import Function
 from devenv.init.draft_data import quoted
-from devenv.init.draft_library import LibraryDrafter
+from devenv.init.draft_request import RequestDrafter
 from devenv.init.entities import ID_NAMES, PLACE, FoundEntity, key_of, own_id, places_of, singular, snake, text_of
 from devenv.init.listing import COMPILED, SCRIPTS, UNCALLED
 from devenv.init.pattern_kinds import brought_by, excludes, numbers_of, order_of, thing_of
 from devenv.init.pattern_kinds import traced_entity as entity_of
 from devenv.init.propose import FoundPattern, place_names
 from devenv.init.routes import Route
+from devenv.init.sql_routes import said_of, sql_routes
 
 WORDS: Final = ("message", "text", "body", "content")
 EXAMPLE: Final = """\
@@ -34,7 +36,6 @@ function = "app.messages:list_messages"  # or: command = ["node", "scripts/list.
 arguments = { group_id = "{group_id}" }
 [trace.messages.request]
 path = "/api/messages/{group_id}\""""
-UNKNOWN: Final = "FIELD_OF_THE_ANSWER"
 EXAMPLE_SCRIPT: Final = re.sub(
     r"function = .*\narguments = .*",
     'command = ["node", "scripts/list.js", "{group_id}"] # prints a list as JSON',
@@ -65,7 +66,7 @@ class TracedSubject:
     personal: bool
 
 
-class TraceDrafter(LibraryDrafter):
+class TraceDrafter(RequestDrafter):
     """Writes how requests are traced."""
 
     traced: list[TracedSubject]
@@ -100,6 +101,8 @@ class TraceDrafter(LibraryDrafter):
             self.sheet.blank()
             self.sheet.comment(self.untraced(pattern))
             self.undeclared.append(self.why_untraced(pattern))
+        if self.survey.tables and (rows := [*sql_routes(self.survey.code)]):
+            self.undeclared.append(said_of(rows))
         if not self.traced:
             sketch = self.sketch()
             self.sheet.plain(sketch)
@@ -164,7 +167,10 @@ class TraceDrafter(LibraryDrafter):
         )
 
     def having(self, pattern: FoundPattern) -> list[str]:
-        return [each.name for each in self.entities if set(pattern.key) <= {*each.attributes, *each.match}]
+        """The kinds whose items an index has under a pattern's key, those that its sort condition leaves."""
+        here = [each for each in self.entities if each.table == pattern.query.table]
+        having = [each for each in here if set(pattern.key) <= {*each.attributes, *each.match}]
+        return [each.name for each in having if not excludes(pattern.query, each)]
 
     def why_untraced(self, pattern: FoundPattern) -> str:
         """The same in one line, for what `init` prints."""
@@ -194,7 +200,7 @@ class TraceDrafter(LibraryDrafter):
         places = [place for text in key.values() for place in PLACE.findall(text)] or ["ID"]
         name = pattern.name if pattern else entity.name if entity else "SUBJECT"
         function = pattern.query.function if pattern else None
-        called, seen = "MODULE:FUNCTION", ""
+        called, seen = FUNCTION, ""
         if function is not None:
             called = self.callable_path(function) or called
             seen = f" # {function.file}:{function.line}"
@@ -205,7 +211,7 @@ class TraceDrafter(LibraryDrafter):
         arguments = self.arguments(function, pattern)[0] if function and pattern else where
         lines = [
             "A trace follows one request through all layers; `devenv help traces` explains each key. For this project,",
-            "with names in CAPITALS where nothing was found:",
+            "EDIT: nothing was found for the names in CAPITALS. Replace them; `devenv config check` refuses them.",
         ]
         written = {text: f"{code.file}:{line}" for code in self.survey.code for text, line in code.keys.items()}
         if written and not self.entities:
@@ -222,7 +228,7 @@ class TraceDrafter(LibraryDrafter):
             f"pattern = {toml(name)}",
             f"entity = {toml(entity.name if entity else name)}",
             f"where = {toml(where)}",
-            f"ids = {toml({'dynamodb': self.sketched_id(entity), **dict.fromkeys(('library', 'http'), UNKNOWN)})}",
+            f"ids = {toml({'dynamodb': self.sketched_id(entity), **dict.fromkeys(('library', 'http'), ANSWER_FIELD)})}",
             f"[trace.{name}.library]",
             *(
                 [f"command = {toml(self.sketched_command(function, arguments))}{seen}"]
@@ -230,7 +236,7 @@ class TraceDrafter(LibraryDrafter):
                 else [f"function = {toml(called)}{seen}", f"arguments = {toml(arguments)}"]
             ),
             f"[trace.{name}.request]",
-            f"path = {toml(route.path if route else '/PATH/{' + places[0] + '}')}",
+            f"path = {toml(route.path if route else PATH + '{' + places[0] + '}')}",
         ]
         return "\n".join(lines)
 
@@ -245,7 +251,7 @@ class TraceDrafter(LibraryDrafter):
         """The attribute or template that tells the items of a kind apart, in capitals where it is not known."""
         templates = [text for text in reversed([*entity.match.values()]) if PLACE.search(text)] if entity else []
         known = own_id(entity) if entity else None
-        return known or next(iter(templates), "FIELD_OF_THE_ITEM")
+        return known or next(iter(templates), ITEM_FIELD)
 
     def is_script(self, function: Function | None) -> bool:
         """Return True if a function is in JavaScript; without one, if all code is."""
@@ -255,7 +261,7 @@ class TraceDrafter(LibraryDrafter):
     def sketched_command(self, function: Function | None, arguments: Mapping[str, Any]) -> list[str]:
         """The command that prints a function's answer, with a script's name in capitals where there is none."""
         if function is None or not function.name:
-            return ["node", "SCRIPT_THAT_PRINTS_JSON.js", *map(str, arguments.values())]
+            return ["node", SCRIPT, *map(str, arguments.values())]
         return self.node_command(function, arguments, self.package_folder(function.file))
 
     def sample_key(self, attribute: str) -> str:
@@ -307,7 +313,7 @@ class TraceDrafter(LibraryDrafter):
             self.sheet.maybe("group", self.group.name, self.group_edit)
         library = {"library": shown} if called else {}
         answer = self.answer(route, function)
-        seen = shown if answer is None else answer.get(shown)
+        seen = answer.get(shown) if answer is not None else shown if self.is_shown(route, function) else None
         self.sheet.key("ids", {"dynamodb": own, **library, **({"http": seen} if route and seen else {})})
         fields = {f: a for f, a in results.items() if f != shown and not PLACE.search(a)}
         if seen and answer is not None:
@@ -329,17 +335,6 @@ class TraceDrafter(LibraryDrafter):
             self.sheet.note(self.not_callable(pattern))
         other = {field: answer[field] for field in fields if answer and answer.get(field, field) != field}
         self.asked(pattern, (found, answer), shown if seen is None else None, other)
-
-    def incomparable(self, pattern: FoundPattern, route: Route | None, answer: Mapping[str, str] | None) -> bool:
-        """Return True for a route whose answer cannot be compared, and say why."""
-        if route and route.page:
-            why = "answers with HTML, which is not compared"
-        elif route and answer == {}:
-            why = "shows a value of each item, or only some of the items, so its answer is not compared by id"
-        else:
-            return False
-        self.sheet.comment(f"{route.path} ({route.file}:{route.line}) {why}: no [trace.{pattern.name}.request].")
-        return True
 
     def id_names(
         self, pattern: FoundPattern, entity: FoundEntity, results: Mapping[str, str]
@@ -370,42 +365,6 @@ class TraceDrafter(LibraryDrafter):
         )
         return pattern.query.operation == "GetItem" or (pattern.query.index is not None and constant)
 
-    def asked(
-        self,
-        pattern: FoundPattern,
-        given: tuple[Route | None, Mapping[str, str] | None],
-        lacking: str | None,
-        other: Mapping[str, str],
-    ) -> None:
-        """`[trace.*.request]`, or a note: `lacking` is the item's id, if the route's answer does not have it."""
-        route, answer = given
-        if self.incomparable(pattern, route, answer):
-            return
-        if route and lacking:
-            self.sheet.note(
-                f"{route.file}:{route.line} picks the fields of its answer, and none is {lacking}, the item's id. If"
-                " another field of the answer is unique for each item, declare it as ids.http, and declare"
-                f" [trace.{pattern.name}.request] path = {toml(route.path)}."
-            )
-        elif route and self.application_command:
-            self.request(pattern, route, other)
-        elif route is None and self.application_command and not self.is_served(pattern.query.function):
-            function = pattern.query.function
-            self.undeclared.append(
-                f"[trace.{pattern.name}.request]: no route that calls {function.name} ({function.file}:{function.line})"
-                " was recognised. If there is one, declare it: devenv help traces"
-            )
-
-    def is_served(self, function: Function) -> bool:
-        """Return True if a route is or calls a function, whatever parameters it has."""
-        calling = any(function.short in route.calls for code in self.survey.code for route in code.routes)
-        return calling or self.is_view(function)
-
-    def is_view(self, function: Function) -> bool:
-        """Return True for the function of a route: without a request it cannot be called."""
-        inside = (route for code in self.survey.code for route in code.routes if route.file == function.file)
-        return any(route.line <= function.line <= route.end for route in inside)
-
     def not_callable(self, pattern: FoundPattern) -> str:
         """Return why there is no library layer, and what to declare for one."""
         function = pattern.query.function
@@ -427,29 +386,6 @@ class TraceDrafter(LibraryDrafter):
             f" an object of this class, so the library layer is left out. Declare [trace.{pattern.name}.library]"
             f' function = "MODULE:FUNCTION().{function.short}", with a function that makes such an object.'
         )
-
-    def answer(self, route: Route | None, function: Function) -> dict[str, str] | None:
-        """Return the function's field -> the field of the route's answer, where the route picks them."""
-        picked = route.answers.get(function.short) if route else None
-        return {own: field for field, own in picked.items()} if picked is not None else None
-
-    def request(self, pattern: FoundPattern, route: Route, other: Mapping[str, str]) -> None:
-        """`[trace.*.request]`; `other` are other names of fields."""
-        self.sheet.section("trace", pattern.name, "request")
-        self.sheet.key("path", route.path, f"{route.file}:{route.line}")
-        if items := route.wraps.get(pattern.query.function.short):
-            self.sheet.key("items", items)
-        if other:
-            self.sheet.key("fields", dict(other))
-        if self.sends_token:
-            self.sheet.key("headers", self.token_header())
-            if route.guarded:
-                self.sheet.key("anonymous", [401])
-
-    def token_header(self) -> dict[str, str]:
-        """The header that carries the user's token: of an opaque one, the header that the lookup's file reads."""
-        name = self.token_lookup.header if self.token_lookup else None
-        return {name: "{token}"} if name else {"Authorization": "Bearer {token}"}
 
     def results(self, function: Function, entity: FoundEntity, by_hash: bool = False) -> Mapping[str, str]:
         """Field -> attribute of what a function gives back; the items themselves have their own names."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -44,7 +44,8 @@ MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 class FoundEntity:
     """One kind of items: its fields with their types, the fields that a template holds, and where it was seen.
 
-    `stored` are the attributes that its items have, without the places of their keys.
+    `stored` are the attributes that its items have, without the places of their keys. `heads`: attribute -> the words
+    that its values begin with, "" for one that begins with a value: `INSPECTION#` of `INSPECTION#{at}`.
     """
 
     name: str
@@ -53,6 +54,7 @@ class FoundEntity:
     attributes: Mapping[str, str]
     seen: tuple[str, ...]
     stored: frozenset[str] = frozenset()
+    heads: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def place(self, attribute: str) -> str | None:
         """The field in the template of an attribute."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from devenv.init.code import Query
-from devenv.init.entities import PLACE, FoundEntity
+from devenv.init.code import Code, Query
+from devenv.init.entities import PLACE, FoundEntity, text_of
 from devenv.init.propose import BARE_PLACE, KEY_WORD, FoundPattern
 from devenv.init.tables import Found
 
@@ -37,11 +39,41 @@ def excludes(query: Query, entity: FoundEntity) -> bool:
     """Return True if the query's begins_with leaves none of an entity's items: their sort keys begin otherwise."""
     wanted = PLACE.split(query.begins)[0]
     name = query.narrowed or ""
+    if name not in entity.match and (heads := entity.heads.get(name)):
+        return not any(wanted.startswith(head) or head.startswith(wanted) for head in heads)
     own = PLACE.split(entity.match.get(name, ""))[0]
     if not own:
         # A value such as a time or an id does not begin with `ORDER#`.
         return entity.attributes.get(name) in ("time", "uuid") and KEY_WORD.match(wanted) is not None
     return not (wanted.startswith(own) or own.startswith(wanted))
+
+
+def with_heads(
+    entities: Iterable[FoundEntity], code: Iterable[Code], items: Iterable[tuple[str, Mapping[str, Any]]]
+) -> tuple[FoundEntity, ...]:
+    """The entities with the words that the values of each attribute begin with, in the code and in the seeds."""
+    shapes = {f"{shape.function.file}:{shape.line}": shape for each in code for shape in each.shapes}
+    items = tuple(items)
+    made = []
+    for entity in entities:
+        heads: dict[str, set[str]] = {}
+        for shape in (shapes[seen] for seen in entity.seen if seen in shapes):
+            for name, each in shape.attributes.items():
+                heads.setdefault(name, set()).add(PLACE.split(each.template or "")[0])
+        for table, item in items:
+            if table == entity.table and entity.match and fits(entity, item):
+                for name, value in item.items():
+                    heads.setdefault(name, set()).add(text_of(value) or "")
+        made.append(replace(entity, heads={name: frozenset(words) for name, words in heads.items()}))
+    return tuple(made)
+
+
+def fits(entity: FoundEntity, item: Mapping[str, Any]) -> bool:
+    """Return True for an item whose key is one of an entity's."""
+    return all(
+        re.fullmatch("(.+)".join(map(re.escape, PLACE.split(text)[::2])), text_of(item.get(name)) or "")
+        for name, text in entity.match.items()
+    )
 
 
 def order_of(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> str:

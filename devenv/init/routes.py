@@ -9,8 +9,10 @@ from typing import Final
 
 from devenv.core.late import late
 from devenv.core.value import Value
+from devenv.init.given_back import fields_of, given_back
 from devenv.init.guards import decorated_by, depends_of, is_guard
 from devenv.init.source import DEPTH, assignments, read_variable
+from devenv.init.sql_routes import reads_rows
 
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 ROUTE_PLACE: Final = late(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
@@ -32,7 +34,8 @@ class Route(Value, frozen=True):
     `answers`: function -> field of the route's answer -> field of the function's, where the route picks them.
     `shows`: function -> how the route shows the objects that it gives.
     `indirect`: its function looks up by the parameters what it asks a query by.
-    `page`: it answers with HTML.
+    `page`: it answers with HTML. `gives` are the functions whose results the answer shows, None where nothing tells;
+    `fields` those of the object that it returns, as far as they are spelt out. `rows`: it reads rows of SQL.
     `uses`: the names of its decorators and dependencies. `guarded`: by these, it is for people who are signed in.
     """
 
@@ -51,6 +54,9 @@ class Route(Value, frozen=True):
     uses: frozenset[str] = frozenset()
     indirect: bool = False
     page: bool = False
+    gives: frozenset[str] | None = None
+    fields: tuple[str, ...] = ()
+    rows: bool = False
 
 
 class RouterMount(Value, frozen=True):
@@ -112,6 +118,9 @@ def route_of(
         guarded=any(is_guard(name, {}) for name in uses),
         uses=uses,
         page=is_page([*inner, *node.decorator_list]),
+        gives=given_back(node),
+        fields=fields_of(node),
+        rows=reads_rows(inner),
     )
 
 

@@ -128,12 +128,12 @@ class Sheet:
         self._mark = ""
         self._guess = 0
 
-    def note(self, text: str) -> None:
-        """Ask for something that is to be done by hand, here or elsewhere."""
+    def note(self, text: str, *, below: bool = True) -> None:
+        """Ask for something that is to be done by hand, here or elsewhere; `below`: it is about what follows."""
         self.blank()
         self.edits.append(one_line(text))
         self.comment(f"EDIT {len(self.edits)}: {text}")
-        self._heading = True
+        self._heading = below
 
     @property
     def guesses(self) -> tuple[Guess, ...]:

@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from devenv.cli.app import app
 from devenv.config.parse import parse
+from devenv.config.references import find_mistakes
 from devenv.config.schema import Settings
 from devenv.core.errors import Exit, UsageError
 from devenv.doctor.runner import CHECKS
@@ -65,6 +66,14 @@ def test_every_example_of_devenv_toml_loads(topic: str, block: str) -> None:
     tree = tomllib.loads(block)
     tree.setdefault("project", {"name": "example"})
     parse(tree, Path("devenv.toml"))
+
+
+def test_the_example_of_a_parameter_in_sql_has_no_mistake() -> None:
+    (block,) = [block for topic, block in blocks("toml") if topic == "traces" and "%(code)s" in block]
+    tree = {"project": {"name": "example"}, "backend": {"command": ["serve", "{port}"]}, **tomllib.loads(block)}
+    settings = parse(tree, Path("devenv.toml"))
+    assert find_mistakes(settings) == []
+    assert settings.trace["visits"].params == {"code": "string"}
 
 
 @pytest.mark.parametrize(("topic", "block"), blocks("python"))

@@ -34,7 +34,8 @@ def test_what_is_known_is_filled_in(tmp_path: Path) -> None:
     assert '# ids = { dynamodb = "dive_at", library' in text
     assert '# path = "/reefs/{reef_id}/dives"' in text
     assert body["edits"] == []
-    assert "EDIT" not in text
+    assert "Uncertain parts are marked EDIT" not in text
+    assert "# EDIT: nothing was found for the names in CAPITALS." in text
 
 
 def test_trace_without_a_subject_names_the_line_of_the_template(tmp_path: Path) -> None:

@@ -1,0 +1,112 @@
+"""`[trace.*.request]`: the route whose answer shows what a pattern returns, or why it is left out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from devenv.config.unfilled import LIST_FIELD
+from devenv.core.toml import toml
+from devenv.init.code import Function
+from devenv.init.draft_library import LibraryDrafter
+from devenv.init.given_back import reaching
+from devenv.init.propose import FoundPattern
+from devenv.init.routes import Route
+
+
+class RequestDrafter(LibraryDrafter):
+    """Writes the request of a trace."""
+
+    def incomparable(self, pattern: FoundPattern, route: Route | None, answer: Mapping[str, str] | None) -> bool:
+        """Return True for a route whose answer cannot be compared, and say why."""
+        if route and route.page:
+            why = "answers with HTML, which is not compared"
+        elif route and answer == {}:
+            why = "shows a value of each item, or only some of the items, so its answer is not compared by id"
+        else:
+            return False
+        self.sheet.comment(f"{route.path} ({route.file}:{route.line}) {why}: no [trace.{pattern.name}.request].")
+        return True
+
+    def asked(
+        self,
+        pattern: FoundPattern,
+        given: tuple[Route | None, Mapping[str, str] | None],
+        lacking: str | None,
+        other: Mapping[str, str],
+    ) -> None:
+        """`[trace.*.request]`, or a note: `lacking` is the item's id, if the route's answer does not have it."""
+        route, answer = given
+        if self.incomparable(pattern, route, answer):
+            return
+        if route and lacking and answer is None:
+            self.not_shown(pattern, route, lacking)
+        elif route and lacking:
+            self.sheet.note(
+                f"{route.file}:{route.line} picks the fields of its answer, and none is {lacking}, the item's id. If"
+                " another field of the answer is unique for each item, declare it as ids.http, and declare"
+                f" [trace.{pattern.name}.request] path = {toml(route.path)}.",
+                below=False,
+            )
+        elif route and self.application_command:
+            self.request(pattern, route, other)
+        elif route is None and self.application_command and not self.is_served(pattern.query.function):
+            function = pattern.query.function
+            self.undeclared.append(
+                f"[trace.{pattern.name}.request]: no route that calls {function.name} ({function.file}:{function.line})"
+                " was recognised. If there is one, declare it: devenv help traces"
+            )
+
+    def is_shown(self, route: Route | None, function: Function) -> bool:
+        """Return True if a route's answer shows what a function gives, or if nothing tells (another language)."""
+        if route is None or route.gives is None:
+            return True
+        every = (each for code in self.survey.code for each in code.functions)
+        passing = [(each.short, frozenset(each.calls) if each.passes is None else each.passes) for each in every]
+        return bool(reaching(function.short, passing) & route.gives)
+
+    def not_shown(self, pattern: FoundPattern, route: Route, shown: str) -> None:
+        """A note about a route whose answer was not seen to show the items of a pattern."""
+        function = pattern.query.function
+        calls = function.short in route.calls or route.line <= pattern.query.line <= route.end
+        between = {f.short for code in self.survey.code for f in code.functions if function.short in f.calls}
+        does = "reads these items" if calls or between & route.calls else f"does not call {function.short}"
+        what = f" (an object with {', '.join(route.fields)})" if route.fields else ""
+        self.sheet.note(
+            f"{route.path} ({route.file}:{route.line}) {does}, but its answer is not seen to list them{what}: layer"
+            f" http is left out. If the answer lists them with their id, declare ids.http (the id's field, such as"
+            f' {shown}) and [trace.{pattern.name}.request] path = {toml(route.path)}, items = "{LIST_FIELD}".',
+            below=False,
+        )
+
+    def is_served(self, function: Function) -> bool:
+        """Return True if a route is or calls a function, whatever parameters it has."""
+        calling = any(function.short in route.calls for code in self.survey.code for route in code.routes)
+        return calling or self.is_view(function)
+
+    def is_view(self, function: Function) -> bool:
+        """Return True for the function of a route: without a request it cannot be called."""
+        inside = (route for code in self.survey.code for route in code.routes if route.file == function.file)
+        return any(route.line <= function.line <= route.end for route in inside)
+
+    def answer(self, route: Route | None, function: Function) -> dict[str, str] | None:
+        """Return the function's field -> the field of the route's answer, where the route picks them."""
+        picked = route.answers.get(function.short) if route else None
+        return {own: field for field, own in picked.items()} if picked is not None else None
+
+    def request(self, pattern: FoundPattern, route: Route, other: Mapping[str, str]) -> None:
+        """`[trace.*.request]`; `other` are other names of fields."""
+        self.sheet.section("trace", pattern.name, "request")
+        self.sheet.key("path", route.path, f"{route.file}:{route.line}")
+        if items := route.wraps.get(pattern.query.function.short):
+            self.sheet.key("items", items)
+        if other:
+            self.sheet.key("fields", dict(other))
+        if self.sends_token:
+            self.sheet.key("headers", self.token_header())
+            if route.guarded:
+                self.sheet.key("anonymous", [401])
+
+    def token_header(self) -> dict[str, str]:
+        """The header that carries the user's token: of an opaque one, the header that the lookup's file reads."""
+        name = self.token_lookup.header if self.token_lookup else None
+        return {name: "{token}"} if name else {"Authorization": "Bearer {token}"}
