@@ -109,5 +109,7 @@ def trust_project(
     lines = agreed_lines(loaded)
     if can_be_trusted(loaded):
         keep(loaded.root, lines)
-    body = {"root": str(loaded.root), "commands": list(lines), "sql": bool(loaded.settings.steps.setup.files)}
+    setup = loaded.settings.steps.setup
+    sql = bool(setup.files or setup.before)
+    body = {"root": str(loaded.root), "commands": list(lines), "sql": sql}
     show(Report("trust", name, Exit.DONE, body))

@@ -153,9 +153,11 @@ class SetupSource(Section, frozen=True):
     """`[steps.setup]`: SQL files (glob patterns, in order), or the project's own command, or `migrations`.
 
     `migrations` names a tool (`"flyway"`, `"alembic"`, …). Those in plain SQL are run by devenv in the tool's order,
-    the up halves only, and recorded in its table; others by their own command. `files` run after them.
+    the up halves only, and recorded in its table; others by their own command. `before` are SQL files that run before
+    them (extensions, roles), `files` run after them.
     """
 
+    before: list[Text] = []
     files: list[Text] = []
     command: list[Text] = []
     migrations: MigrationTool | Migrations | None = None

@@ -122,6 +122,7 @@ DOCS: Final[Mapping[str, Doc]] = {
     "Steps.setup": ("Postgres: database, schema, rows.", {"files": ["db/schema.sql", "db/users.sql"]}),
     "Steps.schema-load": ("DynamoDB: tables and indexes.", {"files": ["dynamodb/tables/*.json"]}),
     "Steps.seed": ("DynamoDB: items.", {"files": ["dynamodb/items/*.json"]}),
+    "SetupSource.before": ("SQL files (globs) that run before the migrations.", ["db/extensions.sql"]),
     "SetupSource.files": ("SQL files (globs), in order.", ["db/*.sql"]),
     "SetupSource.command": ("Your own command instead.", ["{python}", "manage.py", "migrate"]),
     "SetupSource.migrations": ("The migration tool.", "flyway"),

@@ -14,11 +14,15 @@ from devenv.init.documents import documented_port
 from devenv.init.dotnet import dotnet_words
 from devenv.init.frameworks import FACTORIES
 from devenv.init.golang_code import go_run
-from devenv.init.images import folder_in_project, without_installs
+from devenv.init.images import before_program, folder_in_project, without_installs
+from devenv.init.manifests import PackageFile
 from devenv.init.settings_found import local_command
 from devenv.init.survey import Survey
 
-STARTERS: Final = ("start", "serve", "start:dev", "dev", "develop")
+STARTERS: Final = ("start", "serve", "start:dev", "dev", "develop", "offline", "start:offline", "local")
+# The port of API Gateway's stand-in, which is a server without a package of one.
+OFFLINE: Final = "serverless-offline"
+HTTP_PORT: Final = re.compile(r"(--httpPort[= ])(\d{2,5})")
 SERVERS: Final = frozenset(
     [
         *(
@@ -51,7 +55,7 @@ RUNNERS: Final = frozenset(("nodemon", "node-dev"))
 class FoundApplication:
     """The application's command for this machine, its folder, port and own variables. `evidence` says where from.
 
-    `paths` are routes of it that no code shows.
+    `paths` are routes of it that no code shows; `skipped` are commands that its container runs before it.
     """
 
     command: tuple[str, ...]
@@ -60,6 +64,7 @@ class FoundApplication:
     evidence: str
     environment: Mapping[str, str] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 def find_application(survey: Survey) -> FoundApplication | None:
@@ -94,7 +99,8 @@ def from_service(service: ComposeService, survey: Survey, *, alone: bool = True)
     if compiled and (program := from_go(survey, below) or from_spring(survey, below)):
         # What an image starts was compiled in it.
         return replace(program, port=service.port(), evidence=f"service {service.name}, {program.evidence}")
-    found = FoundApplication(tuple(words), folder, service.port(), f"service {service.name}")
+    skipped = before_program([*written])
+    found = FoundApplication(tuple(words), folder, service.port(), f"service {service.name}", skipped=skipped)
     if not words:
         other = from_packages(survey, below) or from_framework(survey, below)
         if other and other.folder == folder:
@@ -128,7 +134,9 @@ def from_packages(survey: Survey, only: str | None = None) -> FoundApplication |
     """The start script of a package.json whose package is a server; `only` in this folder."""
     for manifest in survey.manifests:
         names = [each for each in STARTERS if each in manifest.scripts]
-        if not names or not SERVERS & manifest.packages:
+        if OFFLINE in manifest.packages:
+            names = [each for each in names if "offline" in manifest.scripts[each]] or names
+        if not names or not {*SERVERS, OFFLINE} & manifest.packages:
             continue
         folder = manifest.folder or "."
         if only not in (None, folder):
@@ -138,8 +146,24 @@ def from_packages(survey: Survey, only: str | None = None) -> FoundApplication |
             (each for each in names if is_there(script_words(manifest.scripts[each]), folder, survey)), names[0]
         )
         words = script_words(manifest.scripts[name]) or ["npm", "run", name]
+        if OFFLINE in manifest.packages and "offline" in manifest.scripts[name]:
+            return offline(manifest, name, folder)
         return with_port(FoundApplication(tuple(words), folder, None, f'{manifest.file}, script "{name}"'), survey)
     return None
+
+
+def offline(manifest: PackageFile, name: str, folder: str) -> FoundApplication:
+    """The script that runs serverless-offline, which takes its port as `--httpPort`."""
+    script = manifest.scripts[name]
+    named = HTTP_PORT.search(script)
+    words = script_words(HTTP_PORT.sub("", script))
+    runner = [] if words[:1] == ["npx"] else ["npx", "--no-install"]
+    command = [*runner, *words] if words else ["npm", "run", name, "--"]
+    # Of two, the last one counts.
+    command += ["--httpPort", "{port}"]
+    return FoundApplication(
+        tuple(command), folder, int(named[2]) if named else 3000, f'{manifest.file}, script "{name}"'
+    )
 
 
 def is_there(words: list[str], folder: str, survey: Survey) -> bool:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import textwrap
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from devenv.config.schema import FILE
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
 from devenv.host.writing import SHARED, create_private, half_of, sweep, write_private
-from devenv.init.sheet import Guess
+from devenv.init.sheet import MARK, WIDTH, Guess, one_line
 
 NOTE: Final = ".devenv-init"
 # Keys of commands and functions that devenv runs only where the folder is trusted.
@@ -78,9 +79,13 @@ def init(root: Path, choose: Choose | None = None) -> Report:
         lines = ("devenv trust", *lines)
     check(files[FILE], root)
     write_all(root, files)
+    final, refused = without_refused(files[FILE], root, len(edits))
+    if refused:
+        write_private(root / FILE, final.encode(), SHARED)
+        edits = (*edits, *refused)
     body |= {
         "found": list(seen),
-        "unused": [*without_run(found.unused, files[FILE]), *not_started(found)],
+        "unused": [*without_run(found.unused, final), *not_started(found)],
         "code": list(map(str, review(found.code))),
         "written": list(files),
         "edits": list(edits),
@@ -89,6 +94,38 @@ def init(root: Path, choose: Choose | None = None) -> Report:
         "lines": list(lines),
     }
     return Report("init", name, Exit.FOUND if body["needed"] else Exit.DONE, body)
+
+
+def without_refused(text: str, root: Path, edits: int) -> tuple[str, tuple[str, ...]]:
+    """devenv.toml without the steps whose files devenv cannot read, each as lines to agree to; and what they lack.
+
+    `edits` is the number of those that the file has already.
+    """
+    from devenv.config.parse import parse
+    from devenv.steps.registry import STEPS
+
+    settings, said = parse(tomllib.loads(text), root / FILE), []
+    for step in STEPS:
+        try:
+            step.read(settings, root)
+        except UsageError as error:
+            what = ": ".join(filter(None, (error.what, error.detail)))
+            sentence = (
+                f"devenv cannot run step {step.name} as it is: {what}. Fix it, then uncomment the `#~` lines below."
+            )
+            said.append(one_line(sentence))
+            text = set_apart(text, f"[steps.{step.name}]", f"EDIT {edits + len(said)}: {said[-1]}")
+    return text, tuple(said)
+
+
+def set_apart(text: str, head: str, why: str) -> str:
+    """A file with one section as lines to agree to, below a comment."""
+    lines = text.split("\n")
+    start = lines.index(head)
+    stop = next((n for n in range(start + 1, len(lines)) if lines[n].startswith("[") or not lines[n]), len(lines))
+    section = [line if line.startswith("#") else f"{MARK}{line}" for line in lines[start:stop]]
+    comment = textwrap.wrap(why, WIDTH, initial_indent="# ", subsequent_indent="# ")
+    return "\n".join([*lines[:start], *comment, *section, *lines[stop:]])
 
 
 def without_run(said: Iterable[str], text: str) -> list[str]:

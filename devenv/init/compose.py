@@ -22,6 +22,17 @@ POSTGRES: Final = re.compile(
     r"(^|/)(postgres(ql)?|postgis|pgvector|timescaledb(-ha)?|pgrouting|supabase-postgres|alpine-postgres)(:|@|$)"
     r"|/postgres-\w+(:|@|$)"
 )
+# Words of a service's name that tell that it ends; words that only a tool's entrypoint takes.
+JOBS: Final = frozenset(
+    [
+        *("migrate", "migrator", "migration", "migrations", "flyway", "liquibase", "alembic"),
+        *("seed", "seeds", "seeder", "init", "setup", "bootstrap"),
+    ]
+)
+VERBS: Final = frozenset(("up", "down", "migrate", "apply", "update", "validate", "info", "status", "deploy"))
+TOOLS: Final = re.compile(
+    r"migrat|flyway|liquibase|dbmate|goose|atlas|sqitch|aws-cli|/mc(:|$)|pgadmin|adminer|-admin(:|$)|-cli(:|$)"
+)
 DEFAULT: Final = re.compile(r"\$\{(\w+):?-([^}]*)\}")
 
 
@@ -185,9 +196,20 @@ def pick_application(services: list[ComposeService]) -> ComposeService | None:
             re.search(r"back|api|app|server|web", service.name)
         )
 
-    built = [service for service in services if service.build is not None or service.command]
+    built = [service for service in services if (service.build is not None or service.command) and not is_job(service)]
     best = max(built, key=rank, default=None)
     return best if best is not None and rank(best) > 0 else None
+
+
+def is_job(service: ComposeService) -> bool:
+    """Return True for a service that does one thing and ends, such as a migrator: its command starts no application."""
+    words = {*re.split(r"[^a-z]+", service.name.lower())}
+    if words & JOBS:
+        return True
+    # Of an image that is a tool, the command is arguments of its entrypoint.
+    first = service.command[0] if service.command else ""
+    tool = service.build is None and TOOLS.search(service.image)
+    return first.startswith("-") or first in VERBS or bool(tool)
 
 
 def read_service(

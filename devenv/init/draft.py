@@ -200,7 +200,7 @@ class Drafter(StepDrafter):
             self.sheet.ask(ways_out(self.survey.extensions, image))
             self.sheet.key("source", "system")
             self.sheet.agreed()
-        elif name := image_extension(image or ""):
+        elif (name := image_extension(image or "")) and not any(name in each.extensions for each in self.survey.sql):
             self.sheet.comment(
                 f"Compose runs {image}, but no file creates the extension {name}, so devenv uses its own PostgreSQL."
                 ' If the project needs it: source = "system", or engine = "docker" with this image.'
@@ -262,6 +262,11 @@ class Drafter(StepDrafter):
                 self.sheet.note(f"Not copied: a secret in the command. Replace {MASK} with a variable.")
             self.sheet.key("command", shown, "" if self.application else found.evidence)
             self.application_command = tuple(shown)
+        if found.skipped:
+            said = "; ".join(found.skipped)
+            self.sheet.comment(
+                f"Not run here, though the container runs it before this: {said}. That is for the steps."
+            )
         if found.environment:
             self.sheet.key("env", dict(found.environment))
         if found.folder != ".":

@@ -36,6 +36,10 @@ class StepDrafter(TraceDrafter):
         behind, in_seed = self.row_seeds()
         if self.survey.sql or migrations:
             self.sheet.section("steps", "setup")
+        early = [file.name for file in self.survey.sql if file.first]
+        if early:
+            self.sheet.comment("The migrations use what these files make, so they run before the migrations.")
+            self.sheet.key("before", sql_patterns(early, self.survey.names))
         if migrations:
             note = (
                 f"run by the project's own command ({migrations.evidence})"
@@ -47,9 +51,9 @@ class StepDrafter(TraceDrafter):
                     f"{self.survey.row_seed.evidence} inserts rows: it runs after the migrations, each time."
                 )
             self.sheet.key("migrations", behind or migrations.setting, note)
-        if self.survey.sql:
+        chosen = [file.name for file in self.survey.sql if not file.first]
+        if chosen:
             aside = [glob.escape(file.name) for file in self.survey.sql if file.problem]
-            chosen = [file.name for file in self.survey.sql]
             files = [*map(glob.escape, chosen)] if aside else sql_patterns(chosen, self.survey.names)
             self.sheet.key("files", files, aside=aside)
         whole = [table for table in self.survey.tables if table.whole]

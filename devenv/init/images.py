@@ -17,6 +17,13 @@ INSTALLS: Final = re.compile(
 )
 
 
+SHELL: Final = re.compile(r"(?:/(?:usr/)?bin/)?(?:ba|da|a)?sh")
+BLOCK: Final = re.compile(r"\b(?:if|then|while|until|for|do|done|fi|case|esac)\b")
+# What changes the shell that runs the next part.
+KEPT: Final = ("cd", "export", "source", ".", "set")
+WAITS: Final = re.compile(r"^\S*wait[-_]for\S*\s.*?\s--\s+")
+
+
 class FoundImage(Value, frozen=True):
     """The places of a Dockerfile: the folder that its program runs in, and (source, target) of each copy."""
 
@@ -60,15 +67,30 @@ def below(places: Iterable[tuple[str, str]], inner: str) -> Iterator[str]:
             yield posixpath.normpath(posixpath.join(source, rest))
 
 
+def before_program(words: list[str]) -> tuple[str, ...]:
+    """The parts of `bash -c "mkdir tmp && rails db:migrate && rails server"` before the last, but installs."""
+    parts = parts_of(words)
+    if len(parts) < 2 or any(part.split()[0] in KEPT for part in parts):
+        return ()
+    return tuple(part for part in parts[:-1] if not INSTALLS.fullmatch(part))
+
+
+def parts_of(words: list[str]) -> list[str]:
+    """The commands that a shell's text runs one after the other; [] for what is no such text."""
+    shell = len(words) == 3 and SHELL.fullmatch(words[0]) and re.fullmatch(r"-[lex]*c", words[1])
+    between = "&&" if shell and BLOCK.search(words[2]) else "&&|;"
+    return [part.strip() for part in re.split(between, words[2]) if part.strip()] if shell else []
+
+
 def without_installs(words: list[str]) -> list[str]:
     """The words of `sh -c "pip install … && python app.py"` that start the program; others as they are."""
-    if (
-        len(words) != 3
-        or words[0] not in ("sh", "bash", "/bin/sh", "/bin/bash")
-        or words[1] not in ("-c", "-lc", "-ec")
-    ):
+    parts = parts_of(words)
+    if not parts:
         return words
-    parts = [part.strip() for part in words[2].split("&&")]
+    if before_program(words):
+        parts = parts[-1:]
+    # `./wait-for-it.sh db:5432 -- npm start`
+    parts[-1] = WAITS.sub("", parts[-1])
     while len(parts) > 1 and INSTALLS.fullmatch(parts[0]):
         del parts[0]
     if len(parts) == 1 and not re.search(r"[|&;<>$`'\"()]", parts[0]):

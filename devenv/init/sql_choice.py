@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Final
 
+from devenv.init.container_scripts import (
+    ContainerScripts,
+    included_by,
+    only_includes,
+    runs_first,
+    with_included,
+)
 from devenv.init.liquibase import of_liquibase
 from devenv.init.migrations import DIALECTS, FoundMigrations, journals
-from devenv.init.set_aside import included, old_folder, set_aside
+from devenv.init.set_aside import INCLUDE, included, old_folder, set_aside
 from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
 
 # Tables in which migration tools record what they ran: a dump of the schema has one, too.
@@ -18,10 +26,13 @@ LEDGERS: Final = frozenset(
 )
 # The dump of the schema that Rails keeps.
 STRUCTURE: Final = "structure.sql"
+NO_SCRIPTS: Final = ContainerScripts()
 
 
-def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> tuple[list[SqlFile], list[str]]:
-    """The SQL files that `setup` runs, in order, and why it runs no others."""
+def choose_sql(
+    texts: Mapping[str, str], migrations: FoundMigrations | None, scripts: ContainerScripts = NO_SCRIPTS
+) -> tuple[list[SqlFile], list[str]]:
+    """The SQL files that `setup` runs, in order, and why it runs no others. `scripts`: of Postgres's container."""
     chosen: dict[str, SqlFile] = {}
     reasons: list[str] = []
     owners: dict[str, str] = {}
@@ -29,9 +40,16 @@ def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> 
     if migrations:
         owners = {table.name: f"the migrations ({migrations.tool})" for n in of_tool for table in up_tables(texts[n])}
     sql = sorted((n for n in texts if n.endswith(".sql") and n not in of_tool), key=lambda n: (n.count("/"), n))
+    in_container = [
+        *dict.fromkeys(n for root in scripts.roots if root in sql for n in with_included(root, texts, sql, scripts))
+    ]
+    others = other_scripts(texts, sql, scripts, in_container)
     lists, steps, of_changelog = included(texts, sql), journals(texts), of_liquibase(texts)
     in_use = [name for name in sql if not old_folder(name)]
-    for name in sql:
+    for name in [*in_container, *(n for n in sql if n not in in_container)]:
+        if name in others:
+            reasons.append(f"{name}: {others[name]}")
+            continue
         if files := lists.get(name):
             reasons.append(f"{name}: it only includes {', '.join(files)}; these run in the order that it gives")
             continue
@@ -62,11 +80,45 @@ def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> 
             )
             continue
         owners |= {table.name: name for table in read.tables}
-        chosen[name] = read
-    ordered = [*lists.values(), *(files for _, files in steps.values())]
+        chosen[name] = replace(read, first=bool(migrations) and runs_first(read, texts[name]))
+    ordered = [in_container, *lists.values(), *(files for _, files in steps.values())]
     listed = [name for files in ordered for name in files if name in chosen]
     first = [chosen.pop(name) for name in dict.fromkeys(listed)]
     return [*first, *order_files(chosen.values())], reasons
+
+
+def other_scripts(
+    texts: Mapping[str, str], sql: Sequence[str], scripts: ContainerScripts, used: Sequence[str]
+) -> dict[str, str]:
+    """File -> why it is not loaded, of those that the container's scripts replace, and of those that only include."""
+    if not used:
+        return {}
+    made = {each for name in used for each in makes(name, texts[name])}
+    by = next(iter(scripts.roots.values()))
+    first = next(iter(scripts.roots))
+    found: dict[str, str] = {}
+    rest = [n for n in sql if n not in used]
+    for name in rest:
+        files = included_by(name, texts[name], sql, scripts)
+        # In a container that is not used, the paths are not known: the names are.
+        called = {PurePath(path).name for _, path in INCLUDE.findall(texts[name])}
+        files += [each for each in rest if PurePath(each).name in called and each not in files]
+        if name in scripts.roots:
+            found[name] = f"it only includes {', '.join(files)}; these run in the order that it gives"
+        elif files and only_includes(texts[name]):
+            found |= {each: f"not loaded: only {name} includes it" for each in files if each not in used}
+            found[name] = f"not loaded: {by} gives the container {first} instead"
+        elif twice := sorted(made & {*makes(name, texts[name])}):
+            found[name] = f"not loaded: {by} gives the container {first}, which makes {twice[0]} already"
+    return found
+
+
+def makes(name: str, text: str) -> Iterator[str]:
+    """The tables and extensions that an SQL file makes, in words."""
+    read = read_sql(name, text)
+    if not isinstance(read, str):
+        yield from (f"table {table.name}" for table in read.tables)
+        yield from (f"extension {each}" for each in read.extensions)
 
 
 def outside_journal(name: str, steps: Mapping[str, tuple[str, list[str]]]) -> str | None:

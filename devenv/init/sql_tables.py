@@ -98,7 +98,7 @@ class SqlFile:
     """One file. `problem`: why devenv cannot run it. `fills`: tables that it inserts into.
 
     `touches` are tables that it changes, or that a view of it reads. `makes` are its types, domains and functions,
-    `uses` those that its columns, functions and triggers name.
+    `uses` those that its columns, functions and triggers name. `first`: it runs before the migrations.
     """
 
     name: str
@@ -109,6 +109,7 @@ class SqlFile:
     touches: tuple[str, ...] = ()
     makes: frozenset[str] = frozenset()
     uses: frozenset[str] = frozenset()
+    first: bool = False
 
 
 def is_test(name: str) -> bool:

@@ -17,6 +17,7 @@ from devenv.init.code import Code, read_code
 from devenv.init.code_names import CodeNames
 from devenv.init.combined import mounted, with_answers, with_results
 from devenv.init.compose import ComposeFile, read_composes, read_dockerfile
+from devenv.init.container_scripts import container_scripts
 from devenv.init.copied_rows import copied_rows, csv_tables, loaded_files
 from devenv.init.data_classes import data_classes
 from devenv.init.databases import find_databases
@@ -256,7 +257,7 @@ def survey(root: Path) -> Survey:
     )
     manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
     migrations = find_migrations(names, texts, manifests, documents)
-    sql, reasons = choose_sql(texts, migrations)
+    sql, reasons = choose_sql(texts, migrations, container_scripts(texts, names, compose))
     programs = [*(parse_python(texts[n]) for n in (migrations.files if migrations else ()) if n.endswith(".py"))]
     rows = [table for tree in [*programs, *trees.values()] if tree for table in read_program_tables(tree)]
     if migrations and migrations.tool == "django":
@@ -313,7 +314,6 @@ def survey(root: Path) -> Survey:
         *(row_loader.files if row_loader else ()),
         *item_loaders(texts, seeds.files),
     }
-    asked_tables = {*known, *(table.name for table in (*of_sql, *rows))}
     return Survey(
         root=root,
         compose=compose,
@@ -359,7 +359,7 @@ def survey(root: Path) -> Survey:
             *(f"{name}: not loaded: {why}" for name, why in of_changelogs.items() if name.endswith(".csv")),
             *unloaded(seeds.unused, elsewhere, csv_tables(texts, declared)),
             *unread_loaders(texts, in_code, used, [file.name for file in sql]),
-            *unmade_tables(in_code, asked_tables | views_in(texts)),
+            *unmade_tables(in_code, {*known, *(t.name for t in (*of_sql, *rows)), *views_in(texts)}),
             *unread_functions(texts, functions),
             *(() if settled else unused.unknown_tables(code, suggesting, [*notes, *unread])),
         ),

@@ -38,4 +38,5 @@ def is_trusted(loaded: Loaded) -> bool:
 
 def can_be_trusted(loaded: Loaded) -> bool:
     """Return True if trust changes anything: the folder has code, or SQL files that a superuser would run."""
-    return bool(loaded.settings.steps.setup.files or agreed_lines(loaded))
+    setup = loaded.settings.steps.setup
+    return bool(setup.files or setup.before or agreed_lines(loaded))

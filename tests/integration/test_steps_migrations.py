@@ -267,3 +267,26 @@ def test_a_command_that_writes_elsewhere_is_not_believed(by_command: Any) -> Non
         by_command.run("setup")
     assert "made no table in the database it was given" in caught.value.what
     assert by_command.databases() == []
+
+
+BEFORE = "CREATE EXTENSION IF NOT EXISTS citext;\nCREATE DOMAIN title AS citext;\n"
+NEEDS = "CREATE TABLE readers (name title);\n"
+
+
+def test_files_of_before_run_before_a_tools_own_command(by_command: Any) -> None:
+    by_command.steps["setup"]["before"] = ["first.sql"]
+    by_command.write("first.sql", BEFORE)
+    by_command.write("changes/2.txt", NEEDS)
+    by_command.run("setup")
+    assert by_command.look("setup").state == "done"
+    by_command.write("changes/3.txt", "CREATE TABLE more (name title);")
+    assert by_command.run("setup").summary == "1 migration run"
+    assert by_command.sql("SELECT to_regclass('more')::text") == [("more",)]
+
+
+def test_files_of_before_run_before_plain_migrations(small: Any) -> None:
+    small.steps["setup"] = {"migrations": "flyway", "before": ["first.sql"]}
+    small.write("first.sql", BEFORE)
+    small.write("db/migration/V1__a.sql", NEEDS)
+    small.run("setup")
+    assert small.look("setup").state == "done"

@@ -97,9 +97,9 @@ def look_up(settings: Settings, root: Path, kept: Path) -> tuple[tuple[str, str]
     files = read_named(root, stamps)
     found: tuple[tuple[str, str], ...] = ()
     if any(HINTS.search(file.text) for file in files):
-        statements = parse(settings, root, files, opened.note).statements
+        script = parse(settings, root, files, opened.note)
         opened.digests[MOUNTS] = digest(read_mounts(root))
-        found = tuple((each.place, each.excerpt) for each in find_acting(statements))
+        found = tuple((each.place, each.excerpt) for each in find_acting((*script.first, *script.statements)))
     if is_unchanged(root, stamps, opened):
         # A folder that cannot be written to costs the time again.
         with contextlib.suppress(OSError):

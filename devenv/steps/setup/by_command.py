@@ -61,9 +61,12 @@ def is_recorded(ctx: StepContext) -> bool:
 def build(
     ctx: StepContext, admin: Connection, inputs: Inputs, database: str, left_out: list[LeftOut]
 ) -> tuple[Catalog, StepOutcome]:
-    """Make a database by the command, then by the plain files; record it all."""
+    """Make a database by the files of `before`, by the command, then by the other files; record it all."""
     script: Script = inputs.content
     admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(database)))
+    if script.first:
+        with postgres.connect(ctx.postgres, database=database, label=setup.label(ctx.postgres.database)) as connection:
+            run_statements(connection, script.first, left_out)
     run_tool(ctx, script, database)
     with postgres.connect(ctx.postgres, database=database, label=setup.label(ctx.postgres.database)) as connection:
         if script.plan and script.plan.files and not read_catalog(connection).tables:

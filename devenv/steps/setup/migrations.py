@@ -19,7 +19,7 @@ import msgspec
 from devenv.config.schema import Migrations, Settings
 from devenv.core.errors import UsageError
 from devenv.steps.setup.sql import Lines
-from devenv.steps.step import SourceFile, natural_key
+from devenv.steps.step import SourceFile, natural_key, with_named
 
 # (rank among the tool's files, file, its name inside the folder, its text) -> the statement that records it.
 Record = Callable[[int, str, str], str]
@@ -268,9 +268,9 @@ def inside(name: str, folder: str) -> str:
 
 
 def gather(settings: Settings, root: Path) -> tuple[str, ...]:
-    """The files of the migrations, which the step's hash covers."""
+    """The files of the migrations, then those that run before them, which the step's hash covers. UsageError."""
     plan = find_plan(settings, root)
-    return plan.files if plan else ()
+    return with_named(plan.files if plan else (), root, settings.steps.setup.before, "steps.setup")
 
 
 def up_half(tool: Tool, file: SourceFile) -> str:

@@ -16,7 +16,7 @@ from devenv import __version__
 from devenv.config.schema import Settings
 from devenv.core.errors import UsageError
 from devenv.steps.ledger import Ledger, ParsedFiles
-from devenv.steps.setup.migrations import find_plan
+from devenv.steps.setup.migrations import find_plan, gather
 from devenv.steps.setup.mounts import read_mounts
 from devenv.steps.setup.script import parse, place_of
 from devenv.steps.stamps import FileStamp, Reading, stamp_files
@@ -94,9 +94,14 @@ def stamp_named(settings: Settings, root: Path, known: Mapping[str, FileStamp]) 
     Files that these open are not part of it. UsageError.
     """
     plan = find_plan(settings, root)
-    names = with_named(plan.files if plan else (), root, settings.steps.setup.files, "steps.setup")
+    names = with_named(gather(settings, root), root, settings.steps.setup.files, "steps.setup")
     stamps = stamp_files({name: root / name for name in names}, known, most=UNPACKED_BYTES)
-    decisive = (settings.postgres.database, settings.person, settings.steps.setup.migrations)
+    decisive = (
+        settings.postgres.database,
+        settings.person,
+        settings.steps.setup.migrations,
+        settings.steps.setup.before,
+    )
     planned = (plan.folder, len(plan.files), plan.command) if plan else None
     digests = tuple((name, stamp.digest) for name, stamp in stamps.items())
     return stamps, digest((FORMAT, __version__, decisive, planned, digests))

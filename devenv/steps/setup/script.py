@@ -15,7 +15,7 @@ from devenv.steps.setup.mounts import COPIES, read_mounts
 from devenv.steps.setup.psql import LeftOut, Mounts, PsqlReader
 from devenv.steps.setup.sign_in import fill_sign_in
 from devenv.steps.setup.sql import Statement
-from devenv.steps.step import SourceFile, read_text
+from devenv.steps.step import SourceFile, list_named, read_text
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -29,10 +29,12 @@ class Migration(msgspec.Struct, frozen=True):
 class Script(msgspec.Struct, frozen=True):
     """The parsed inputs: migrations, then plain files. `seal`: what the hash needs beside the files' texts.
 
-    `mounts`: the folders of containers, if they were looked up.
+    `first` run before a tool's own command, `statements` after it. `mounts`: the folders of containers, if they were
+    looked up.
     """
 
     statements: tuple[Statement, ...]
+    first: tuple[Statement, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     seal: bytes = b""
     plan: MigrationPlan | None = None
@@ -82,13 +84,23 @@ def parse(
             statements = reader.read(up_half(plan.tool, file), file.name)
             statements += tuple(Statement(file.name, 1, text, f"{file.name} (record)") for text in records)
         migrations.append(Migration(file.name, hashlib.sha256(file.text.encode()).hexdigest(), statements))
+    early = set(list_named(root, settings.steps.setup.before, "steps.setup"))
     parts = {}
     for file in files[len(listed) :]:
         refuse_migration(file)
         parts[file.name] = reader.read(file.text, file.name)
-    plain = [each for name, part in parts.items() if name not in reader.included for each in part]
+    parts = {name: part for name, part in parts.items() if name not in reader.included}
+    before = tuple(each for name, part in parts.items() if name in early for each in part)
+    plain = [each for name, part in parts.items() if name not in early for each in part]
     filling = fill_sign_in(settings)
-    every = (*(each for migration in migrations for each in migration.statements), *plain, *filling)
-    seal = reader.seal + "".join(each.text for each in filling).encode()
+    of_tool = plan is not None and plan.tool is None
+    first = before if of_tool else ()
+    every = (
+        *(() if of_tool else before),
+        *(each for migration in migrations for each in migration.statements),
+        *plain,
+        *filling,
+    )
+    seal = reader.seal + "".join((*(each.text for each in filling), *sorted(early))).encode()
     named = "\0".join((plan.name, plan.folder, *plan.command)).encode() if plan else b""
-    return Script(every, tuple(reader.left_out), seal + named, plan, tuple(migrations), mounts)
+    return Script(every, first, tuple(reader.left_out), seal + named, plan, tuple(migrations), mounts)

@@ -163,7 +163,7 @@ def bring(ctx: StepContext, inputs: Inputs, fresh: bool, left_out: list[LeftOut]
         for name_ in side_names(database):
             drop_database(admin, name_)
         in_code = extensions.find_in_code(inputs.files) if script.by_command else ()
-        extensions.provide(ctx, admin, (*in_code, *statements))
+        extensions.provide(ctx, admin, (*in_code, *script.first, *statements))
         if script.by_command:
             from devenv.steps.setup import by_command
 

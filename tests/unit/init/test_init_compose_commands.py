@@ -53,3 +53,46 @@ def test_a_text_of_a_private_file_is_not_copied_into_a_command(tmp_path: Path) -
     assert settings.backend is not None
     words = ["harbour-server", "--mode", "quiet", "--pier", "${PIER}", "--port", "{port}"]
     assert settings.backend.command == words
+
+
+def test_the_command_of_a_migrators_container_is_no_application(tmp_path: Path) -> None:
+    text = """
+services:
+  db: {image: "postgres:16"}
+  schema:
+    image: migrate/migrate
+    command: up
+    environment: {DATABASE_URL: "postgres://me:x@db:5432/harbour"}
+"""
+    package = """{"scripts": {"local": "sls offline start --httpPort 4400 --stage local"},
+        "devDependencies": {"serverless": "3", "serverless-offline": "13"}}"""
+    settings, _ = made(tmp_path, {**ROWS, "compose.yaml": text, "package.json": package})
+    assert settings.backend is not None
+    words = ["npx", "--no-install", "sls", "offline", "start", "--stage", "local", "--httpPort", "{port}"]
+    assert settings.backend.command == words
+    assert settings.backend.port == 4400
+
+
+def test_only_the_last_part_of_a_containers_command_is_the_server(tmp_path: Path) -> None:
+    line = 'command: bash -c "mkdir -p tmp && bundle install && bin/rails db:create db:migrate && bin/rails s -p 5055"'
+    settings, _ = made(tmp_path, {**ROWS, "compose.yaml": COMPOSE.format(command=line)})
+    assert settings.backend is not None
+    assert settings.backend.command == ["bin/rails", "s", "-p", "{port}"]
+    said = "Not run here, though the container runs it before this: mkdir -p tmp; bin/rails db:create db:migrate."
+    assert said in " ".join((tmp_path / "devenv.toml").read_text().replace("#", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("until nc -z db 5432; do sleep 1; done && node app.js", ["node", "app.js"]),
+        ("./wait-for-it.sh db:5432 -- node app.js", ["node", "app.js"]),
+        ("export A=1 && node app.js", ["bash", "-c", "export A=1 && node app.js"]),
+        ("cd src && node app.js", ["bash", "-c", "cd src && node app.js"]),
+    ],
+)
+def test_what_a_shell_does_before_the_server(tmp_path: Path, line: str, words: list[str]) -> None:
+    text = COMPOSE.format(command=f"command: [bash, -c, '{line}']")
+    settings, _ = made(tmp_path, {**ROWS, "compose.yaml": text, "harbour/app.js": ""})
+    assert settings.backend is not None
+    assert settings.backend.command == words
