@@ -11,6 +11,7 @@ from devenv.init.draft_trace import TraceDrafter
 from devenv.init.entities import LABEL
 from devenv.init.golang_code import go_run
 from devenv.init.listing import COMPILED, SCRIPTS
+from devenv.init.names import bare
 from devenv.init.python_module import module_of
 from devenv.init.shell_items import MADE
 from devenv.init.step_commands import StepCommand, joined, script_of
@@ -26,6 +27,12 @@ class StepDrafter(TraceDrafter):
             "Steps: what `devenv up` loads, always in this order",
             "setup: the database and its rows; schema-load: the tables of DynamoDB; seed: their items.",
         )
+        in_seed = self.setup_section()
+        self.table_section()
+        self.seed_section(in_seed)
+
+    def setup_section(self) -> StepCommand | None:
+        """`[steps.setup]`: migrations and SQL files. The command that inserts rows, where it belongs to step seed."""
         for file in self.survey.sql:
             if file.problem:
                 self.sheet.note(
@@ -34,6 +41,9 @@ class StepDrafter(TraceDrafter):
                 )
         migrations = self.survey.migrations
         behind, in_seed = self.row_seeds()
+        if migrations and migrations.doubts and not self.survey.sql:
+            why = "; ".join(migrations.doubts)
+            self.sheet.ask(f"Do the migrations run before the program's first start ({migrations.evidence})? {why}.")
         if self.survey.sql or migrations:
             self.sheet.section("steps", "setup")
         early = [file.name for file in self.survey.sql if file.first]
@@ -56,6 +66,11 @@ class StepDrafter(TraceDrafter):
             aside = [glob.escape(file.name) for file in self.survey.sql if file.problem]
             files = [*map(glob.escape, chosen)] if aside else sql_patterns(chosen, self.survey.names)
             self.sheet.key("files", files, aside=aside)
+        self.sheet.agreed()
+        return in_seed
+
+    def table_section(self) -> None:
+        """`[steps.schema-load]`, and the requests that it needs as files."""
         whole = [table for table in self.survey.tables if table.whole]
         names = list(dict.fromkeys(glob.escape(table.file) for table in whole))
         for table in (table for table in self.survey.tables if not table.whole):
@@ -82,7 +97,6 @@ class StepDrafter(TraceDrafter):
             self.sheet.key("files", names)
         else:
             self.creator()
-        self.seed_section(in_seed)
 
     def row_seeds(self) -> tuple[Mapping[str, Any] | None, StepCommand | None]:
         """(the setting of migrations with the command that inserts rows, that command as a part of step seed).
@@ -93,7 +107,7 @@ class StepDrafter(TraceDrafter):
         if rows is None:
             return None, None
         has_tables = bool(self.survey.tables or self.survey.creators)
-        if self.seed or not (has_tables or self.survey.seeds.files):
+        if self.seed or not (has_tables or self.survey.seeds.files) or self.lacking(rows):
             return None, rows
         setting = migrations.followed_by(rows) if migrations else None
         if setting is None:
@@ -103,9 +117,26 @@ class StepDrafter(TraceDrafter):
             )
         return setting, None
 
+    def lacking(self, rows: StepCommand) -> list[str]:
+        """The models whose items a seed writes, and whose tables nothing makes."""
+        made = {bare(table.table) for table in self.survey.tables}
+        return [name for name in rows.items if not any(each.endswith(bare(name.rpartition("::")[2])) for each in made)]
+
     def seed_section(self, rows: StepCommand | None) -> None:
         """`[steps.seed]`: the project's own script, else the files with items. `rows`: what inserts rows first."""
-        if rows and not self.seed:
+        lacking = self.lacking(rows) if rows else []
+        if rows and self.seed and lacking:
+            rows = None
+        if rows and lacking:
+            self.sheet.ask(
+                f"Does {rows.evidence} run here? It writes items of {', '.join(lacking)}, and no step makes"
+                f" {'their tables' if len(lacking) > 1 else 'its table'}{rows.habits}."
+            )
+            self.sheet.section("steps", "seed")
+            self.sheet.key("command", rows.command)
+            self.sheet.key("files", [*map(glob.escape, rows.files)])
+            self.sheet.agreed()
+        elif rows and not self.seed:
             self.sheet.above(f"{rows.evidence}: it inserts rows; `devenv up` runs it once, and again if it changes.")
             self.sheet.section("steps", "seed")
             self.sheet.key("command", rows.command)

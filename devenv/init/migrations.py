@@ -6,7 +6,7 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from devenv.init.manifests import PackageFile
 from devenv.init.own_migrations import own_migrations
 from devenv.init.script_configs import script_migrations, told_files
 from devenv.init.step_commands import StepCommand, chained, migration_command
+from devenv.init.step_doubts import doubts_of_migrations
 from devenv.steps.setup.migrations import TOOLS
 
 MARKED: Final = ("goose", "dbmate", "sql-migrate")
@@ -52,7 +53,7 @@ OTHERS: Final = (
 class FoundMigrations:
     """The migrations that `[steps.setup]` can run. `setting` is the value of its key, `files` are theirs.
 
-    `command` is the program that runs them, where the setting does not only name the tool.
+    `command` is the program that runs them, where the setting does not only name the tool; `doubts`: why it may fail.
     """
 
     tool: str
@@ -62,6 +63,7 @@ class FoundMigrations:
     program: bool = False
     command: StepCommand | None = None
     fixtures: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def followed_by(self, seed: StepCommand) -> Mapping[str, Any] | None:
         """The setting that runs the seed behind the migrations; None where devenv itself runs them."""
@@ -188,7 +190,10 @@ def find_other(names: list[str], texts: Mapping[str, str], manifests: Sequence[P
             files += of_liquibase(texts) if tool == "Liquibase" else ()
             name = "TypeORM" if "typeorm" in texts.get(files[0], "").lower() else tool
             setting = {"command": command.command, "folder": folder}
-            return FoundMigrations(name, setting, tuple(dict.fromkeys(files)), command.evidence, True, command)
+            found = FoundMigrations(name, setting, tuple(dict.fromkeys(files)), command.evidence, True, command)
+            own = [each.scripts for each in manifests if each.folder == command.folder]
+            script = next((scripts[name] for scripts in own for name in command.words[2:3] if name in scripts), "")
+            return replace(found, doubts=tuple(doubts_of_migrations(found.files, script, texts)))
     return None
 
 

@@ -13,6 +13,7 @@ from devenv.core.late import late
 from devenv.init.listing import SCRIPTS
 from devenv.init.manifests import PackageFile
 from devenv.init.script_configs import sequelize_files, told_files
+from devenv.init.step_doubts import habits_of_seed, items_of_seed
 
 PROGRAM: Final = late(r"[\w@./-]+\.[cm]?[jt]s")
 LOADS: Final = late(r"(^|[:_-])(seed|import|load|populate|fixtures?|demo|bootstrap)(s|ing)?($|[:_-])")
@@ -35,12 +36,17 @@ NPX: Final = ("npx", "--no-install")
 
 @dataclass(frozen=True)
 class StepCommand:
-    """A program of the project: its words, the folder that it runs in ("": the project's), the files that it reads."""
+    """A program of the project: its words, the folder that it runs in ("": the project's), the files that it reads.
+
+    `items` are models of DynamoDB whose items it writes, `habits` what else it does that a step should not, in words.
+    """
 
     words: tuple[str, ...]
     folder: str
     files: tuple[str, ...]
     evidence: str
+    items: tuple[str, ...] = ()
+    habits: str = ""
 
     @property
     def shell(self) -> str:
@@ -163,7 +169,8 @@ def rails_seed(names: Sequence[str], texts: Mapping[str, str], manifests: Sequen
     file = f"{folder}/db/seeds.rb" if folder else "db/seeds.rb"
     if folder is None or not re.search(r"^\s*[^#\s]", texts.get(file, ""), re.MULTILINE):
         return None
-    return StepCommand((*rails(names, folder), "db:seed"), folder, (file,), file)
+    words, parts = (*rails(names, folder), "db:seed"), [file, *(n for n in texts if n.startswith(f"{file[:-3]}/"))]
+    return StepCommand(words, folder, (file,), file, items_of_seed(parts, texts), habits_of_seed(parts, texts))
 
 
 # --- migrations
