@@ -386,8 +386,8 @@ class Drafter(StepDrafter):
                 entries[name] = issued
             elif (
                 place := placed.get(name)
-                or placeholder(name, value, self.survey)
                 or (used.get(name) if name not in known else None)
+                or placeholder(name, value, self.survey)
             ):
                 entries[name] = place
             elif (

@@ -75,7 +75,7 @@ from devenv.init.token_lookups import TokenLookup, token_lookups
 from devenv.init.used_keys import derived_tables
 from devenv.init.variable_readers import with_read_variables, with_script_variables
 from devenv.init.variable_schemas import with_schemas
-from devenv.init.variables import settings_fields
+from devenv.init.variables import driver_addresses, settings_fields
 from devenv.init.workbench import with_model_items
 from devenv.init.written_items import Item, python_items
 
@@ -223,6 +223,7 @@ def survey(root: Path) -> Survey:
     if not hidden and not unused.unread_tables(texts):
         tables |= {each.table: each for each in derived_tables(uses, tables, variables, asked_names)}
     settled = settle_names(tables.values(), variables, default_names(texts), names_sent(texts, variables))
+    variables |= {name: text for name, text in driver_addresses(trees.values()).items() if not variables.get(name)}
     asked = {given_[0] for tree in trees.values() for node in ast.walk(tree) if (given_ := read_variable(node))}
     asked |= {name for read in files for name in read.code.variables}
     variables |= table_variables(sorted(asked), settled, variables)

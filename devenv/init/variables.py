@@ -24,6 +24,7 @@ PARTS: Final = {
     "dbname": "{postgres_database}",
     "database": "{postgres_database}",
 }
+OF_DRIVER: Final = late(r"postgres(?:ql)?\+\w+://")
 # What every shell has, or what only switches something.
 COMMON: Final = frozenset(("NODE_ENV", "HOME", "PATH", "PWD", "USER", "TZ", "CI", "DEBUG", "LOG_LEVEL", "PORT", "HOST"))
 REQUIRED_JS: Final = late(
@@ -60,6 +61,12 @@ def python_uses(tree: ast.Module, scope: Scope, fields: Mapping[str, str]) -> It
         for value, place in given:
             if (variable := variable_behind(value, scope, fields)) is not None:
                 yield variable, place
+
+
+def driver_addresses(trees: Iterable[ast.Module]) -> dict[str, str]:
+    """Variable -> its default in the code, of addresses that name a driver: `postgresql+asyncpg://…`."""
+    found = (read for tree in trees for node in ast.walk(tree) if (read := read_variable(node)) is not None)
+    return {name: default for name, default in found if default and OF_DRIVER.match(default)}
 
 
 def is_driver(function: ast.expr) -> bool:

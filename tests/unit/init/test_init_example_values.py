@@ -78,3 +78,25 @@ def test_a_profile_of_the_machine_is_not_copied(tmp_path: Path) -> None:
     settings, _ = made(tmp_path, files)
     assert settings.env == {"LEVEL": "info"}
     assert "AWS_PROFILE is left out" in (tmp_path / "devenv.toml").read_text()
+
+
+ENGINE = """
+from pydantic_settings import BaseSettings
+from sqlalchemy.ext.asyncio import create_async_engine
+
+class Settings(BaseSettings):
+    depot_database_url: str = "postgresql+asyncpg://me:x@localhost:5432/depot"
+
+settings = Settings()
+
+def build(url):
+    return create_async_engine(url)
+
+engine = build(settings.depot_database_url)
+"""
+
+
+def test_the_driver_in_the_default_of_a_setting_is_kept(tmp_path: Path) -> None:
+    settings, _ = made(tmp_path, {"docker-compose.yml": COMPOSE, "db/a.sql": MAKE, "app/main.py": ENGINE})
+    assert settings.env == {"DEPOT_DATABASE_URL": "postgresql+asyncpg://{postgres_url}"}
+    assert settings.postgres.database == "depot"
