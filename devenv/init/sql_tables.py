@@ -139,7 +139,8 @@ def read_sql(name: str, text: str) -> SqlFile | str:
     if not tables and any(is_filled_in(each) for each in statements):
         return "a program fills in its values"
     touches = tuple(dict.fromkeys(bare(table) for each in statements for table in touched(each)))
-    extensions = re.findall(rf"CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})", text, re.IGNORECASE)
+    plain = re.sub(r"--[^\n]*", "", text)
+    extensions = re.findall(rf"CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})", plain, re.IGNORECASE)
     makes = frozenset(bare(found[1]) for each in statements if (found := MADE.match(each)))
     named = (word for each in statements if (found := HEAD.match(each)) for word in re.findall(NAME, found[1]))
     called = (found[1] for each in statements if (found := EXECUTES.search(each)) and each[:6].upper() == "CREATE")
