@@ -74,7 +74,8 @@ def healthy_body(count: int = 12) -> Body:
         layer(
             "environment", {"pid": 4711},
             {
-                "process": {"pid": 4711, "folder": "/home/ann/chat", "python": "/usr/bin/python3", "started": 1.5e9},
+                "process": {"pid": 4711, "folder": "/home/ann/chat", "python": "/usr/bin/python3", "started": 1.5e9,
+                            "connected": ["dynamodb", "postgres"]},
                 "targets": {
                     "dynamodb": {"project": STORE, "application": STORE, "same": True},
                     "postgres": {"project": ROWS, "application": ROWS, "same": True},

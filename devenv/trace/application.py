@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from devenv.core.errors import DevenvError
+from devenv.core.model import DYNAMODB, POSTGRES
 from devenv.host.addresses import is_loopback
 from devenv.trace.question import Application, RunningTap
 
@@ -47,7 +48,24 @@ def find_application(stack: Stack, context: FactsContext) -> Application:
     seen = look_at(pid)
     environ = None if seen.environ is None else stack.engine.untapped(seen.environ)
     stale = ours and stack.engine.settings_changed(stack.environment())
-    return replace(seen, environ=environ, log=log, stale=stale, tap=find_tap(stack) if ours else None)
+    family = (recorded.pid, *processes.children(recorded.pid)) if ours and recorded else (pid,)
+    return replace(
+        seen,
+        environ=environ,
+        log=log,
+        stale=stale,
+        tap=find_tap(stack) if ours else None,
+        connected=find_connected(stack, context, family),
+    )
+
+
+def find_connected(stack: Stack, context: FactsContext, family: Iterable[int]) -> frozenset[str] | None:
+    """The stores that the application's processes have open connections to, also through the tap."""
+    from devenv.host.connections import connected
+
+    taps = stack.engine.tap_places()
+    stores = {POSTGRES: context.targets.postgres.place, DYNAMODB: context.targets.dynamodb.place}
+    return connected(family, {store: [place, *filter(None, [taps.get(place)])] for store, place in stores.items()})
 
 
 def find_tap(stack: Stack) -> RunningTap | None:

@@ -41,7 +41,8 @@ class Application(Value, frozen=True):
 
     `python` is its interpreter where it is one. `started` is epoch seconds. `log` is its log file, if devenv has it.
     `stale`: it was started with other settings than the project has now. `other`: no process of it runs, and a service
-    of another devenv project, in words, listens on its port. `tap` is the one that stands before it.
+    of another devenv project, in words, listens on its port. `tap` is the one that stands before it. `connected` are
+    the stores of the project that it has open connections to (None: not known).
     """
 
     pid: int | None = None
@@ -53,6 +54,7 @@ class Application(Value, frozen=True):
     stale: bool = False
     other: str | None = None
     tap: RunningTap | None = None
+    connected: frozenset[str] | None = None
 
 
 class Question(Value, frozen=True):

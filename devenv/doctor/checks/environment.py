@@ -117,7 +117,7 @@ def sources(facts: DoctorFacts) -> tuple[VariableSource, ...]:
     if context.application is None:
         return (shell,)
     pid = context.service("backend").pid
-    return shell, VariableSource(f"the application (pid {pid})", context.application, required=True)
+    return shell, VariableSource(f"the application (pid {pid}, at its start)", context.application, required=True)
 
 
 def unseen(facts: DoctorFacts) -> str:
@@ -335,7 +335,7 @@ Install this one with pipx or uv, in its own environment (`devenv-stores`). The 
         code="ENV002",
         name="dynamodb-endpoint",
         group="environment",
-        title="the DynamoDB endpoint in use is the project's",
+        title="the variables in use name the project's DynamoDB endpoint",
         run=run_endpoint,
         explain="""\
 The AWS SDK uses AWS_ENDPOINT_URL_DYNAMODB, else AWS_ENDPOINT_URL, else AWS itself. Without either variable the
@@ -345,7 +345,8 @@ known to containers only. An endpoint without a port, or with a path, is refused
 
 Common causes: the variable was set in another terminal, in a file that is not loaded, or the port changed.
 Fix: start the program by `devenv run -- …`, or `eval "$(devenv env)"` first; `devenv up` gives the application the
-right one. Addresses are compared by their target: localhost, 127.0.0.1 and ::1 are the same.""",
+right one. Addresses are compared by their target: localhost, 127.0.0.1 and ::1 are the same. Of the application, the
+variables at its start are looked at: a file that its code loads may replace them (devenv trace shows its calls).""",
     ),
     Check(
         code="ENV003",
@@ -377,7 +378,7 @@ Fix: start programs by `devenv run -- …`; remove AWS_PROFILE from the applicat
         code="ENV005",
         name="database-url",
         group="environment",
-        title="every Postgres setting in use points to the project's database",
+        title="every Postgres variable in use points to the project's database",
         run=run_database,
         explain="""\
 DATABASE_URL, CONNECTION_URL and the PG* variables can each name a different database. One program then writes to
@@ -385,7 +386,7 @@ one database and another reads the other: nothing fails, and the application is 
 
 Common causes: there are two settings, and only one of them was changed. Fix: take all of them from `devenv env`.
 They are compared by their target: the server reports its system identifier, so another name or port of the same
-database is not a finding.""",
+database is not a finding. Of the application, the variables at its start are looked at, as in ENV002.""",
     ),
     Check(
         code="ENV006",

@@ -41,6 +41,7 @@ from devenv.trace.observation import Observation
 from devenv.trace.question import TraceContext
 
 CLOUD: Final = (".amazonaws.com", ".api.aws")
+SHOWN: Final[Mapping[str, str]] = {"postgres": "Postgres", "dynamodb": "DynamoDB"}
 RESTART: Final = Fix("restart the application with the project's settings", "devenv restart backend")
 CAUSES: Final[Mapping[str, str]] = {
     "unset": "the process was started without it, or with other settings",
@@ -63,6 +64,7 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
         "folder": str(application.folder) if application.folder else None,
         "python": application.python,
         "started": application.started,
+        "connected": None if application.connected is None else sorted(application.connected),
     }
     if application.environ is None:
         return Observation(
@@ -295,9 +297,20 @@ def other_signature(target: DynamoTarget, ours: DynamoTarget) -> str | None:
 
 
 def summarize(seen: Observation) -> str:
-    """Which process was looked at."""
+    """What was looked at: only an open connection proves where a process goes, whatever its variables were."""
     process = seen.output.get("process")
-    return f"process {process['pid']} uses this project's stores" if process else ""
+    if not process:
+        return ""
+    head = f"process {process['pid']}"
+    stores = [store for store in SHOWN if store in seen.output["targets"]]
+    proven = [store for store in stores if store in (process.get("connected") or ())]
+    open_ = [SHOWN[store] for store in stores if store not in proven]
+    if stores and not open_:
+        return f"{head} is connected to this project's stores"
+    if proven:
+        shown = " and ".join(map(SHOWN.__getitem__, proven))
+        return f"{head} is connected to {shown}; {' and '.join(open_)} by its variables at the start, not verified"
+    return f"{head}: its variables at the start name this project's stores (not verified: no open connection seen)"
 
 
 def evidence(seen: Observation) -> Iterator[tuple[str, str]]:

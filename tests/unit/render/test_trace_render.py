@@ -54,7 +54,7 @@ def test_a_healthy_trace_has_one_line_per_layer(monkeypatch: pytest.MonkeyPatch)
     assert shown(healthy(), monkeypatch) == [
         f"conversation {GROUP}",
         "the messages of a conversation, as ines, 350 ms",
-        "├ ✓ environment  ok             <1 ms  process 4711 uses this project's stores",
+        "├ ✓ environment  ok             <1 ms  process 4711 is connected to this project's stores",
         "├ ✓ services     ok             51 ms  postgres, dynamodb, backend answer",
         "├ ✓ postgres     ok             55 ms  one row: 2e5f1fa6-ee7f-4961-b6f8-2a81f6c63d46 ines",
         "├ ✓ dynamodb     ok        12    1 ms  in table chat-messages",
