@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from devenv.core.errors import DevenvError
-from devenv.core.model import DYNAMODB, POSTGRES
+from devenv.core.model import Targets
 from devenv.host.addresses import is_loopback
 from devenv.trace.question import Application, RunningTap
 
@@ -64,8 +64,9 @@ def find_connected(stack: Stack, context: FactsContext, family: Iterable[int]) -
     from devenv.host.connections import connected
 
     taps = stack.engine.tap_places()
-    stores = {POSTGRES: context.targets.postgres.place, DYNAMODB: context.targets.dynamodb.place}
-    return connected(family, {store: [place, *filter(None, [taps.get(place)])] for store, place in stores.items()})
+    stores = Targets.of(context.targets.postgres, context.targets.dynamodb)
+    places = {store: target.place for store, target in stores.items()}
+    return connected(family, {store: [place, *filter(None, [taps.get(place)])] for store, place in places.items()})
 
 
 def find_tap(stack: Stack) -> RunningTap | None:

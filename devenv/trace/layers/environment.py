@@ -297,7 +297,7 @@ def other_signature(target: DynamoTarget, ours: DynamoTarget) -> str | None:
 
 
 def summarize(seen: Observation) -> str:
-    """What was looked at: only an open connection proves where a process goes, whatever its variables were."""
+    """The evidence in a few words: only an open connection proves where a process goes, whatever its variables were."""
     process = seen.output.get("process")
     if not process:
         return ""
