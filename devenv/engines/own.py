@@ -20,6 +20,8 @@ from devenv.engines import stream
 from devenv.engines.kinds.registry import kind_of
 from devenv.engines.process import SERVICE_MARK, Launch, fingerprint, iso
 from devenv.host import processes
+from devenv.host.source_files import NAME as SOURCES
+from devenv.host.source_files import keep_digests
 from devenv.host.state import Record
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ OTHER_LOGS: Final = (*STORES, "tap", "steps", "ui", "log-clock")
 def launch(engine: Engine, own: Own, environment: Mapping[str, str]) -> None:
     """Run a process, and remember it. UsageError without its folder; DevenvError when it cannot be started."""
     engine.make_home()
+    if own.name == BACKEND:
+        keep_digests(folder_of(engine, own).resolve(), engine.folder / SOURCES)
     started = kind_of(own).launch(engine, own, environment)
     engine.launch_process(own.name, started, fingerprint(inputs(engine, own, environment)))
 

@@ -13,6 +13,8 @@ import psutil
 from devenv.core.errors import DevenvError
 from devenv.core.model import Targets
 from devenv.host.addresses import is_loopback
+from devenv.host.source_files import NAME as SOURCES
+from devenv.host.source_files import read_digests
 from devenv.trace.question import Application, RunningTap
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ def find_application(stack: Stack, context: FactsContext) -> Application:
         stale=stale,
         tap=find_tap(stack) if ours else None,
         connected=find_connected(stack, context, family),
+        digests=read_digests(stack.engine.folder / SOURCES) if ours else {},
     )
 
 

@@ -42,7 +42,8 @@ class Application(Value, frozen=True):
     `python` is its interpreter where it is one. `started` is epoch seconds. `log` is its log file, if devenv has it.
     `stale`: it was started with other settings than the project has now. `other`: no process of it runs, and a service
     of another devenv project, in words, listens on its port. `tap` is the one that stands before it. `connected` are
-    the stores of the project that it has open connections to (None: not known).
+    the stores of the project that it has open connections to (None: not known). `digests` are those of the source files
+    at its start, by path.
     """
 
     pid: int | None = None
@@ -55,6 +56,7 @@ class Application(Value, frozen=True):
     other: str | None = None
     tap: RunningTap | None = None
     connected: frozenset[str] | None = None
+    digests: Mapping[str, str] = {}
 
 
 class Question(Value, frozen=True):

@@ -3,66 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from devenv.host.source_files import digest_of, source_files
 
 if TYPE_CHECKING:
     from devenv.config.schema import Settings
     from devenv.trace.question import TraceContext
 
-SUFFIXES: Final = frozenset(
-    f".{end}"
-    for end in "cjs cs ex go java js jsx kt mjs mts php py rb rs ts tsx".split()  # noqa: SIM905
-)
-LEFT_OUT: Final = frozenset(["node_modules", "site-packages", "spec", "test", "tests"])
-# A virtual environment of any name has this file.
-VENV: Final = "pyvenv.cfg"
-LIMIT: Final = 5_000
 # A process reads its code some time after its start.
 SETTLED_S: Final = 0.2
 
 
-def changed_since(folder: Path, started: float, others: frozenset[Path]) -> str | None:
+def changed_since(folder: Path, started: float, others: frozenset[Path], digests: Mapping[str, str] = {}) -> str | None:
     """The source file in `folder` that was changed last after `started` (epoch seconds), relative to it; None: none.
 
     A change right after the start does not count: the process may have read it.
+    `digests` are those of the start: by them a file is found whose content is another one though its time is an old one
+    (`cp -p`, rsync, archives).
     Packages, tests and `others` (files and folders) are left out. Of a large folder the first 5,000 entries are read,
     the upper ones first.
     """
+    began = started + SETTLED_S
     newest: tuple[float, str] | None = None
-    for entry in entries_of(folder, others):
-        if os.path.splitext(entry.name)[1] not in SUFFIXES:
-            continue
+    for entry in source_files(folder, others):
         try:
-            changed = entry.stat().st_mtime
+            status = entry.stat()
+            changed = status.st_mtime
+            # The time of the change itself cannot be set; but a new mode changes it, too.
+            if changed <= began < status.st_ctime and digests.get(entry.path, "") not in ("", digest_of(entry.path)):
+                changed = status.st_ctime
         except OSError:
             continue
-        if changed > started + SETTLED_S and (newest is None or changed > newest[0]):
+        if changed > began and (newest is None or changed > newest[0]):
             newest = changed, entry.path
     return os.path.relpath(newest[1], folder) if newest else None
-
-
-def entries_of(folder: Path, others: frozenset[Path]) -> Iterator[os.DirEntry[str]]:
-    """Files below `folder`, breadth first."""
-    waiting, left = deque([str(folder)]), LIMIT
-    while waiting and left > 0:
-        try:
-            with os.scandir(waiting.popleft()) as listed:
-                here = list(listed)
-        except OSError:
-            continue
-        if any(entry.name == VENV for entry in here):
-            continue
-        left -= len(here)
-        for entry in here:
-            if entry.name.startswith((".", "__pycache__")) or entry.name in LEFT_OUT or Path(entry.path) in others:
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-            else:
-                yield entry
 
 
 def newer_code(inquiry: TraceContext) -> str | None:
@@ -71,7 +48,7 @@ def newer_code(inquiry: TraceContext) -> str | None:
     root = inquiry.facts.context.root
     if folder is None or started is None or not folder.is_relative_to(root):
         return None
-    changed = changed_since(folder, started, files_of_steps(inquiry.settings, root))
+    changed = changed_since(folder, started, files_of_steps(inquiry.settings, root), inquiry.application.digests)
     return os.path.relpath(folder / changed, root) if changed else None
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from devenv.trace.sources import LIMIT, changed_since
+from devenv.host.source_files import LIMIT, keep_digests, read_digests
+from devenv.trace.sources import changed_since
 
 STARTED = 1_000_000.0
 
@@ -54,3 +56,32 @@ def test_a_change_right_after_the_start_may_have_been_read_by_it(tmp_path: Path)
     assert changed_since(tmp_path, STARTED, frozenset()) is None
     write(tmp_path, "main.py", 0.5)
     assert changed_since(tmp_path, STARTED, frozenset()) == "main.py"
+
+
+def test_a_correction_with_an_old_time_is_found_by_its_digest(tmp_path: Path) -> None:
+    folder, record = tmp_path / "app", tmp_path / "sources.json"
+    for name in ("main.py", "other.py"):
+        write(folder, name, -50)
+    keep_digests(folder, record)
+    started = time.time() - 10
+    assert changed_since(folder, started, frozenset(), read_digests(record)) is None
+    # Its mode alone is no change of the code.
+    (folder / "other.py").chmod(0o600)
+    assert changed_since(folder, started, frozenset(), read_digests(record)) is None
+    (folder / "main.py").write_text("y")
+    os.utime(folder / "main.py", (STARTED, STARTED))
+    assert changed_since(folder, started, frozenset(), read_digests(record)) == "main.py"
+    # A process that was started after that has read it.
+    later = time.time() + 10
+    assert changed_since(folder, later, frozenset(), read_digests(record)) is None
+    # The next start remembers it.
+    keep_digests(folder, record)
+    assert changed_since(folder, started, frozenset(), read_digests(record)) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_without_a_usable_record_the_times_decide(tmp_path: Path, text: str) -> None:
+    (tmp_path / "sources.json").write_text(text)
+    write(tmp_path, "main.py", 5)
+    digests = read_digests(tmp_path / "sources.json")
+    assert changed_since(tmp_path, STARTED, frozenset(), digests) == "main.py"
