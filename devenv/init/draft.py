@@ -231,7 +231,8 @@ class Drafter(StepDrafter):
     def not_started(self) -> Iterable[str]:
         """Say that no command starts the program that has routes."""
         served = [route for code in self.survey.code for route in code.routes]
-        if served:
+        yield from self.survey.gateways[:1]
+        if served and not self.survey.gateways:
             route = served[0]
             yield (
                 f"[backend]: {route.file}:{route.line} serves {route.path}, but the command that starts this program"

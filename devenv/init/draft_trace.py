@@ -15,6 +15,7 @@ from devenv.init.draft_data import quoted
 from devenv.init.draft_request import RequestDrafter
 from devenv.init.entities import ID_NAMES, PLACE, FoundEntity, key_of, own_id, places_of, singular, snake, text_of
 from devenv.init.listing import COMPILED, SCRIPTS, UNCALLED
+from devenv.init.no_trace import why_no_trace
 from devenv.init.pattern_kinds import brought_by, excludes, numbers_of, order_of, thing_of
 from devenv.init.pattern_kinds import traced_entity as entity_of
 from devenv.init.propose import FoundPattern, place_names
@@ -106,7 +107,10 @@ class TraceDrafter(RequestDrafter):
         if not self.traced:
             sketch = self.sketch()
             self.sheet.plain(sketch)
-            self.undeclared += self.why_only_sketched(sketch)
+            said = {each.partition("]")[0] for each in self.undeclared}
+            reasons = why_no_trace(self.survey, self.patterns, self.entities)
+            own = [each for each in reasons if each.partition("]")[0] not in said]
+            self.undeclared += own or self.why_only_sketched(sketch)
 
     def why_only_sketched(self, sketch: str) -> list[str]:
         """The line that `init` prints for a trace that it leaves as a template, if no other line names one."""

@@ -224,9 +224,9 @@ def refined(entity: FoundEntity, survey: Survey, *, only: bool = False) -> Found
             kinds = {type_of_text(text) for text in texts}
             types[name] = kinds.pop() if len(kinds) == 1 else "string"
     # The expression of a key's attribute may not tell its type; its table does.
-    own = next((key_types(table) for table in survey.tables if table.table == entity.table), {})
+    own = next((key_types(table, indexes=True) for table in survey.tables if table.table == entity.table), {})
     types |= {
-        name: kind
+        name: kind + ("?" if entity.attributes[name].endswith("?") else "")
         for name, kind in own.items()
         if name in entity.attributes and (name not in types or (kind in TEXTS) != (types[name].rstrip("?") in TEXTS))
     }
@@ -285,10 +285,11 @@ def coded_places(
     return made
 
 
-def key_types(table: Found) -> dict[str, str]:
-    """Attribute -> type of a table's key."""
+def key_types(table: Found, *, indexes: bool = False) -> dict[str, str]:
+    """Attribute -> type of a table's key, and of those of its indexes."""
     declared = {str(p["AttributeName"]): str(p["AttributeType"]) for p in table.request["AttributeDefinitions"]}
-    return {name: DECLARED_TYPES.get(declared.get(name, "S"), "string") for name in key_of(table)}
+    names = declared if indexes else key_of(table)
+    return {name: DECLARED_TYPES.get(declared.get(name, "S"), "string") for name in names}
 
 
 def whole_tables(survey: Survey, kinds: Sequence[FoundEntity]) -> Iterator[FoundEntity]:

@@ -17,6 +17,8 @@ from devenv.init.routes import Route
 PLACE: Final = re.compile(r":(\w+)(?:\{[^{}/]*\})?\??")
 # What is read behind the `?`: `req.query.x`, `c.req.query("x")`, `searchParams.get("x")`.
 QUERIED: Final = re.compile(r"(?:query\s*(?:\.|\[\s*['\"]|\(\s*['\"])|searchParams\.get\(\s*['\"])(\w+)")
+# `const { shop, limit = 20 } = req.query;`.
+TAKEN: Final = re.compile(r"\{([^{}]*)\}\s*=\s*(?:\w+\.)*query\b(?!\s*[.(\[])")
 APP_FILE: Final = re.compile(r"(?:^|/)app/((?:.*/)?)route\.[cm]?[jt]sx?$")
 PAGES_FILE: Final = re.compile(r"(?:^|/)pages/api/(.+)\.[cm]?[jt]sx?$")
 # `const api = new Hono().basePath("/v1")`, `new Router({ prefix: "/v1" })` of Koa.
@@ -69,13 +71,19 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
             text = script.text[token.at : script.tokens[closing].at]
             handlers = [b for b, f in functions.items() if f.short in inside]
             text += "".join(script.text[begin(script, b) : end(script, b)] for b in handlers)
-            asked = QUERIED.findall(text)
+            asked = asked_in(text)
             lines = (script.line(at), script.line(closing))
             answer = read_answer(text)
             route = make_route(file, lines, path, calls, asked)
             guarded = REFUSES.search(text) is not None
             route = replace(route, wraps=answer[0], answers=answer[1], owner=script.word(at - 2), guarded=guarded)
             yield replace(route, page=is_page(text))
+
+
+def asked_in(text: str) -> list[str]:
+    """The names behind the `?` that a handler reads."""
+    taken = [part for found in TAKEN.findall(text) for part in re.findall(r"(?:^|,)\s*(\w+)", found)]
+    return [*QUERIED.findall(text), *taken]
 
 
 def chained_path(script: JsScript, closing: int) -> str:
@@ -99,7 +107,7 @@ def next_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
     block = blocks[-1] if pages else blocks[0]
     text = script.text[begin(script, block) : end(script, block)]
     lines = (block.line, script.line(block.end))
-    route = make_route(file, lines, f"api/{path}" if pages else path, functions[block].calls, QUERIED.findall(text))
+    route = make_route(file, lines, f"api/{path}" if pages else path, functions[block].calls, asked_in(text))
     wraps, answers = read_answer(text, functions[block].short)
     yield replace(route, wraps=wraps, answers=answers, guarded=REFUSES.search(text) is not None)
 

@@ -25,10 +25,12 @@ from devenv.init.dict_functions import dict_functions
 from devenv.init.django_code import django_routes, django_tables, settings_module, with_django_settings
 from devenv.init.documents import ServedModule, commands_in, read_documents, served_module
 from devenv.init.dotnet import DotnetProject, find_dotnet, read_dotnet
+from devenv.init.dynamoid import dynamoid_tables
 from devenv.init.env_files import PRIVATE, SHARED, is_env_file, known_variables, merged, named_elsewhere
 from devenv.init.extensions import lacking_extensions
 from devenv.init.frameworks import application_in
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
+from devenv.init.gateways import gateway_functions
 from devenv.init.images import NAMES as DOCKERFILES
 from devenv.init.images import FoundImage, read_image
 from devenv.init.instances import instances_in
@@ -127,7 +129,8 @@ class Survey:
     token. `jwt`: calls that sign and check tokens; `header`: what reads the header Authorization; `token_use`: the kind
     of Cognito's tokens. `requests`: calls that make a table, with the file that has the request. `names` are all files.
     `seed_data` are the data files that the seed script reads; `row_seed` is the command that inserts rows. `ports`:
-    file -> the port that it listens on. `unused` says of everything else why not. `is_empty`: there is nothing.
+    file -> the port that it listens on. `gateways`: sentences about functions behind an API gateway.
+    `unused` says of everything else why not. `is_empty`: there is nothing.
     """
 
     root: Path
@@ -169,6 +172,7 @@ class Survey:
     images: Mapping[str, FoundImage] = field(default_factory=dict)
     servers: tuple[StartedServer, ...] = ()
     requests: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
     is_empty: bool = True
 
     @property
@@ -204,7 +208,7 @@ def survey(root: Path) -> Survey:
     tables, notes = read_tables({**commands_in(documents), **texts}, trees, variables)
     declared_by = class_tables(texts, variables, spelt := CodeNames(texts, variables))
     requested, unclear = request_tables(texts, spelt)
-    for made_by in (*requested, *declared_by.tables, *pynamo_tables(models_read)):
+    for made_by in (*requested, *declared_by.tables, *pynamo_tables(models_read), *dynamoid_tables(texts, variables)):
         tables.setdefault(made_by.table, made_by)
     scripts = with_json_settings({name: text for name, text in texts.items() if is_script(name)}, texts)
     scripts = with_fields(with_script_variables(with_schemas(scripts)))
@@ -392,6 +396,7 @@ def survey(root: Path) -> Survey:
         row_seed=row_loader,
         ports=read_ports({**texts, **scripts}),
         servers=find_servers(texts, names),
+        gateways=tuple(gateway_functions(texts)),
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )
 
