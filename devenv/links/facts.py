@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -35,9 +36,13 @@ if TYPE_CHECKING:
 # A table larger than this is scanned in segments; DescribeTable's count is only an estimate, so it decides no more.
 SEGMENT_ABOVE: Final = 5_000
 SEGMENTS: Final = 4
+# Up to this size, items are kept as they were read: packed ones take less memory, and are decoded for each question.
+UNPACKED_ITEMS: Final = 20_000
+UNPACKED_BYTES: Final = 16_000_000
 SECOND_LOOKS: Final = 2
 PAUSE_S: Final = 0.15
 ANSWER_S: Final = 2
+Items = TypeVar("Items", PackedItems, "list[Item]")
 # A partition of a table: the type and the value of its items' first key.
 Key = tuple[str, str]
 # The numbers of the transactions that are open and have changed or locked something.
@@ -345,7 +350,9 @@ def read_items(
             if seen is None:
                 continue
             if seen["ItemCount"] > SEGMENT_ABOVE:
-                items[table] = scan_segments(context, table, reading)
+                large = seen["ItemCount"] > UNPACKED_ITEMS or seen["TableSizeBytes"] > UNPACKED_BYTES
+                scan = partial(scan_segments, context, table, reading)
+                items[table] = scan(PackedItems) if large else scan(list[Item])
             else:
                 items[table] = [item for page in reading.pages(dynamodb.scan_pages(table)) for item in page["Items"]]
     return DynamoFacts(described, items)
@@ -381,19 +388,21 @@ def read_partitions(
                     yield from page["Items"]
 
 
-def scan_segments(context: FactsContext, table: str, reading: ReadProgress) -> PackedItems:
-    """Every item of a large table, packed, by parallel segments."""
+def scan_segments(
+    context: FactsContext, table: str, reading: ReadProgress, kept: Callable[[Iterable[Item]], Items]
+) -> Items:
+    """Every item of a large table, by parallel segments, in the form in which they are `kept`."""
     from concurrent.futures import ThreadPoolExecutor
 
     from devenv.stores.dynamodb.client import Dynamo, read_only
 
-    def scan(segment: int) -> PackedItems:
+    def scan(segment: int) -> Items:
         with Dynamo(read_only(context.targets.dynamodb)) as dynamodb:
             pages = reading.pages(dynamodb.scan_pages(table, Segment=segment, TotalSegments=SEGMENTS))
-            return PackedItems(item for page in pages for item in page["Items"])
+            return kept(item for page in pages for item in page["Items"])
 
-    found = PackedItems()
     with ThreadPoolExecutor(SEGMENTS) as pool:
-        for part in pool.map(scan, range(SEGMENTS)):
-            found.packed += part.packed
-    return found
+        first, *others = pool.map(scan, range(SEGMENTS))
+    for part in others:
+        first += part
+    return first

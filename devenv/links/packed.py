@@ -31,6 +31,10 @@ class PackedItems(Sequence[Item]):
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self.packed = [pack(item) for item in items]
 
+    def __iadd__(self, other: PackedItems) -> PackedItems:
+        self.packed += other.packed
+        return self
+
     def __len__(self) -> int:
         return len(self.packed)
 

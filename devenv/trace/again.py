@@ -20,7 +20,7 @@ from devenv.links.read import ItemRecord, Kind
 from devenv.links.shown import LinkedRows
 from devenv.stores.dynamodb.key_schema import table_keys
 from devenv.trace.answers import form_of_items
-from devenv.trace.layers.dynamodb import SubjectItems, gather
+from devenv.trace.layers.subject_items import SubjectItems, gather_own
 
 if TYPE_CHECKING:
     from devenv.trace.question import TraceContext
@@ -51,7 +51,7 @@ class SubjectPart(Value, frozen=True):
 def part_of(inquiry: TraceContext, person: Row | None, small: int = SMALL) -> SubjectPart:
     """The subject's part of both stores. Unknown when a parameter is not known, StoreError when a store is not."""
     found = inquiry.facts.judgement()
-    gathered = gather(inquiry, found, person)
+    gathered = gather_own(inquiry, person)
     mine = {id(record) for record in (*gathered.rows, *gathered.entries)}
     rows: dict[tuple[Relation, str], dict[int, Row]] = {}
     for one in found.named:

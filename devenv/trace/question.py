@@ -24,6 +24,7 @@ from devenv.links.values import number_text, uuid_text
 
 if TYPE_CHECKING:
     from devenv.links.facts import FactsContext
+    from devenv.trace.layers.subject_items import SubjectItems
     from devenv.trace.replay import Replayer
 
 EXAMPLE: Final = "123e4567-e89b-12d3-a456-426614174000"
@@ -103,6 +104,11 @@ class TraceContext(Value, frozen=True, dict=True):
             for part in trace.kinds
             for name, linked in linked_columns(plan, plan.kind(part.entity), part.fields).items()
         }
+
+    @cached_property
+    def chosen(self) -> list[SubjectItems]:
+        """The subject's items in the trace's own judgement, as `gather_own` keeps them."""
+        return []
 
     @cached_property
     def linked_rows(self) -> LinkedRows:

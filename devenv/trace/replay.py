@@ -108,11 +108,11 @@ def worker_on(stack: Stack, name: str) -> Worker:
 
 def entries_of(inquiry: TraceContext, person: Mapping[str, Any] | None, table: str) -> list[ItemRecord]:
     """The subject's newest items in a table, the oldest first; of its groups when the subject is a list of them."""
-    from devenv.trace.layers.dynamodb import gather, is_kind, meant
+    from devenv.trace.layers.subject_items import gather_own, is_kind, meant
 
     facts = inquiry.facts
     judged = facts.judgement()
-    gathered = gather(inquiry, judged, person)
+    gathered = gather_own(inquiry, person)
     kinds = {one.kind.name for one in gathered.entries if one.kind is not None}
     group = next((group for group in inquiry.settings.groups if group.name == inquiry.question.trace.group), None)
     found = list(gathered.entries)
@@ -126,11 +126,12 @@ def entries_of(inquiry: TraceContext, person: Mapping[str, Any] | None, table: s
 
 def faults_of(inquiry: TraceContext, person: Mapping[str, Any] | None) -> set[FaultKey]:
     """The faults of the subject's stored items: class and subjects of each fault."""
-    from devenv.trace.layers.dynamodb import gather, own_findings
+    from devenv.trace.layers.dynamodb import own_findings
+    from devenv.trace.layers.subject_items import gather_own
 
     found = inquiry.facts.judgement()
     try:
-        gathered = gather(inquiry, found, person)
+        gathered = gather_own(inquiry, person)
     except Unknown:
         return set()
     return {

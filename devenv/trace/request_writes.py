@@ -23,9 +23,9 @@ from devenv.links.read import ItemRecord, read_records
 from devenv.links.values import as_text, canonical
 from devenv.trace.again import SMALL, KnownRows, SubjectPart, items_now, part_of
 from devenv.trace.judge.fault import LayerFinding
-from devenv.trace.layers.dynamodb import gather
 from devenv.trace.layers.http import follow
 from devenv.trace.layers.requests import requests_of
+from devenv.trace.layers.subject_items import gather
 
 if TYPE_CHECKING:
     from devenv.trace.layers.pages import Ask

@@ -463,6 +463,7 @@ def test_many_items_are_scanned_in_segments(letters: Project) -> None:
     people = person(letters, "ada"), person(letters, "bo")
     from devenv.links import facts
     from devenv.links import facts as reading
+    from devenv.links.packed import PackedItems
 
     texts = [f"text {n}" for n in range(facts.SEGMENT_ABOVE + 100)]
     items = conversation(*people, texts, datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=1))
@@ -474,5 +475,8 @@ def test_many_items_are_scanned_in_segments(letters: Project) -> None:
     described = found.dynamodb().described[letters.table]
     assert described is not None
     assert described["ItemCount"] > facts.SEGMENT_ABOVE
-    assert len(found.dynamodb().items[letters.table]) == len(items) + 21
+    plain = found.dynamodb().items[letters.table]
+    assert len(plain) == len(items) + 21
+    packed = facts.scan_segments(letters.context, letters.table, found.reading, PackedItems)
+    assert sorted(map(str, packed)) == sorted(map(str, plain))
     assert found.judgement().faults == []

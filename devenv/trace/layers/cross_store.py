@@ -11,7 +11,8 @@ from devenv.core.templates import Unknown
 from devenv.links.resolve import count_unread
 from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
-from devenv.trace.layers.dynamodb import gather, own_findings
+from devenv.trace.layers.dynamodb import own_findings
+from devenv.trace.layers.subject_items import gather_own
 from devenv.trace.observation import Observation
 from devenv.trace.question import TraceContext
 
@@ -23,7 +24,7 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
     inquiry.facts.postgres()
     found = inquiry.facts.judgement()
     try:
-        gathered = gather(inquiry, found, given.person)
+        gathered = gather_own(inquiry, given.person)
     except Unknown:
         return Observation(unasked="the user is not known", declared=True)
     mine = {id(record) for record in (*gathered.entries, *gathered.rows)}

@@ -15,8 +15,7 @@ from devenv.config.trace import Trace
 from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix
 from devenv.core.plural import number_of
-from devenv.core.templates import fill, names_in
-from devenv.core.value import Value
+from devenv.core.templates import names_in
 from devenv.links.faults import places_text
 from devenv.links.fields import is_expired
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement
@@ -28,6 +27,7 @@ from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers import gone
 from devenv.trace.layers.nothing import why_nothing
+from devenv.trace.layers.subject_items import SubjectItems, belongs, gather_own, is_kind, meant
 from devenv.trace.observation import DynamoObservation, Entry, Observation
 from devenv.trace.question import TraceContext
 
@@ -40,75 +40,6 @@ MEND: Final = "devenv doctor --fix"
 RESTORE: Final = Fix("restore the deleted rows as setup loaded them", "devenv up --restore-seeds", safe=True)
 
 
-class SubjectItems(Value, frozen=True):
-    """The data of the subject: its entries, the rows of its groups, and their owners as written and as meant.
-
-    `wanted` is kind -> field -> value of the entries. `groups` are the ids of the groups.
-    """
-
-    entries: tuple[ItemRecord, ...]
-    rows: tuple[ItemRecord, ...]
-    groups: frozenset[str]
-    owners: frozenset[str] | None
-    members: frozenset[str] | None
-    wanted: Mapping[str, Mapping[str, str]]
-
-
-def gather(inquiry: TraceContext, found: LinkJudgement, person: Mapping[str, Any] | None) -> SubjectItems:
-    """The subject's records, by what their ids mean. Unknown when a parameter is not known (who asks, mostly)."""
-    trace = inquiry.question.trace
-    values = inquiry.parameters(person)
-    wanted = {
-        part.entity: {name: canonical(text) for name, text in fill(part.where or trace.where, values).items()}
-        for part in trace.kinds
-    }
-    entries = tuple(record for record in found.records if belongs(record, wanted))
-    named = next(iter(wanted.values()), {})
-    group = next((group for group in inquiry.settings.groups if group.name == trace.group), None)
-    if group is None:
-        return SubjectItems(entries, (), frozenset(), None, None, wanted)
-    groups = {text and canonical(text) for text in {r.id(group.id) for r in entries}} | {named.get(group.id)}
-    rows = tuple(
-        record
-        for record in found.records
-        if is_kind(record, group.rows)
-        and (
-            meant(record, group.id) in groups
-            or (group.rows in wanted and group.other and meant(record, group.other) in named.values())
-        )
-    )
-    groups |= {meant(record, group.id) for record in rows}
-    owner = group.owner or ""
-    return SubjectItems(
-        entries,
-        rows,
-        frozenset(name for name in groups if name),
-        frozenset(text for record in rows if (text := record.values.get(owner))) if owner else None,
-        frozenset(text for record in rows if (text := meant(record, owner))) if owner else None,
-        wanted,
-    )
-
-
-def belongs(record: ItemRecord, wanted: Mapping[str, Mapping[str, str]]) -> bool:
-    """Return True if a record is of one of these kinds, or nearly, and means what is wanted of it."""
-    kind = record.kind or record.near
-    fields = wanted.get(kind.name) if kind is not None else None
-    # What is wanted is in its one spelling, and so are nearly all ids.
-    return fields is not None and all(record.id(n) == text or meant(record, n) == text for n, text in fields.items())
-
-
-def is_kind(record: ItemRecord, name: str | None) -> bool:
-    """Return True if a record is of this kind, or nearly."""
-    kind = record.kind or record.near
-    return kind is not None and kind.name == name
-
-
-def meant(record: ItemRecord, name: str) -> str | None:
-    """The id that a field means, in its one spelling."""
-    text = record.id(name)
-    return None if text is None else canonical(text)
-
-
 def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
     """The subject's items and their own faults. StoreError when DynamoDB does not answer."""
     form = form_of_items(inquiry.question.trace, inquiry.facts.plan, rows=inquiry.linked_rows)
@@ -119,7 +50,7 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
     if missing and given.person is None:
         return DynamoObservation(unasked="the user is not known", declared=True)
     found = inquiry.facts.judgement()
-    gathered = gather(inquiry, found, given.person)
+    gathered = gather_own(inquiry, given.person)
     entries = tuple(form.entry(record) for record in gathered.entries)
     expired = tuple(read_expired(inquiry, form))
     by_itself = bool(gathered.entries or gathered.rows or not inquiry.question.values)

@@ -8,8 +8,8 @@ from devenv.core.errors import StoreError
 from devenv.core.templates import Unknown
 from devenv.core.value import Value
 from devenv.links.values import canonical
-from devenv.trace.layers.dynamodb import gather
 from devenv.trace.layers.services import relation_of
+from devenv.trace.layers.subject_items import gather_own
 
 if TYPE_CHECKING:
     from devenv.config.schema import Person
@@ -29,7 +29,7 @@ class Members(Value, frozen=True):
 def members_of(inquiry: TraceContext, declared: Person) -> Members:
     """The subject's members, as far as they do not depend on who asks."""
     try:
-        gathered = gather(inquiry, inquiry.facts.judgement(), None)
+        gathered = gather_own(inquiry, None)
     except (Unknown, StoreError):
         return Members()
     if gathered.members:

@@ -9,7 +9,7 @@ from devenv.core.errors import StoreError
 from devenv.core.templates import Unknown, names_in
 from devenv.links.values import canonical
 from devenv.trace.answers import form_of_items
-from devenv.trace.layers.dynamodb import belongs, gather
+from devenv.trace.layers.subject_items import belongs, gather_own
 from devenv.trace.question import TraceContext
 
 PERSON: Final = "person."
@@ -25,7 +25,7 @@ def owners_of(
         return {}
     try:
         found = inquiry.facts.judgement()
-        mine = gather(inquiry, found, person).wanted
+        mine = gather_own(inquiry, person).wanted
     except (Unknown, StoreError):
         return {}
     names = dict(people(inquiry))

@@ -12,7 +12,7 @@ from devenv.core.templates import names_in
 from devenv.links.read import ItemRecord, Kind, ReadPlan, read_record
 from devenv.links.values import scalar_text
 from devenv.trace.answers import Items, form_of_items
-from devenv.trace.layers.dynamodb import gather
+from devenv.trace.layers.subject_items import gather_own
 from devenv.trace.observation import Entry
 from devenv.trace.question import TraceContext
 from devenv.trace.stress.copies import CopyRules, Slot, Swap, to_change
@@ -116,7 +116,7 @@ class Growth:
 def records_to_copy(context: TraceContext, person: Mapping[str, Any] | None) -> list[ItemRecord]:
     """The subject's records of a known kind, without those of which only so many may be there."""
     bounded = {part.entity for part in context.question.trace.entities if part.at_most is not None}
-    gathered = gather(context, context.facts.judgement(), person).entries
+    gathered = gather_own(context, person).entries
     return [record for record in gathered if (kind := record.kind) is not None and kind.name not in bounded]
 
 

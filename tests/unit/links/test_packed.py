@@ -54,6 +54,8 @@ def test_items_come_back_as_they_were() -> None:
     packed = PackedItems(ITEMS)
     assert list(packed) == ITEMS
     assert (len(packed), packed[1], packed[1:3]) == (4, ITEMS[1], ITEMS[1:3])
+    packed += PackedItems(ITEMS[:1])
+    assert list(packed) == [*ITEMS, ITEMS[0]]
 
 
 @pytest.mark.parametrize("plan", [compile_plan(parse(TREE, Path("devenv.toml")), {"t": ("pk",)}), PLAN])
