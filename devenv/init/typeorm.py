@@ -108,6 +108,6 @@ def made_by_typeorm(texts: Mapping[str, str]) -> list[str]:
             drops = " and drops their rows at each start (dropSchema)" if EMPTIES.search(text) else ""
             return [
                 f"{file}:{line_of(text, found.start())}: TypeORM (synchronize) makes the tables of Postgres when the"
-                f" application starts{when}{drops}: no step of devenv does"
+                f" application starts{when}{drops}: no step of devenv creates them"
             ]
     return []
