@@ -137,7 +137,7 @@ def test_the_files_of_a_changelog_of_liquibase_are_not_loaded(tmp_path: Path) ->
     said = "\n".join(body["unused"])
     for name in ("changes/001.sql", "sql/views.sql", "data/plots.csv"):
         assert f"db/changelog/{name}: not loaded: db/changelog/master.yaml names it" in said
-    assert "db/loose.sql: not loaded: a changelog of Liquibase" in said
+    assert "db/loose.sql: not loaded: a Liquibase changelog: only" in said
     assert "db/changelog/master.yaml: a changelog of Liquibase (contexts: demo;" in said
     assert "--changelog-file=db/changelog/master.yaml" in said
 
