@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from devenv.core.plural import number_of
 from devenv.core.templates import Unknown
@@ -40,19 +40,33 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
                 "faults": sum(fault.record is not None and id(fault.record) in mine for fault in faults),
             }
         )
+    findings = tuple(own_findings(inquiry, found, gathered, "cross-store"))
+    uncovered = (
+        *missing_columns(inquiry),
+        *(f"the rows of link {name} could not be read" for name in found.unlinked),
+        *(
+            f"link {name} finds no id in {number_of(count, 'item')}"
+            for name, count in count_unread(inquiry.facts.plan, (*gathered.entries, *gathered.rows)).items()
+        ),
+    )
+    if not findings and not uncovered and (why := nothing_looked_up(links, len(mine))):
+        return Observation(unasked=why)
     return Observation(
         request={"links": [edge.name for edge in inquiry.facts.plan.edges]},
         output={"links": links},
-        findings=tuple(own_findings(inquiry, found, gathered, "cross-store")),
-        uncovered=(
-            *missing_columns(inquiry),
-            *(f"the rows of link {name} could not be read" for name in found.unlinked),
-            *(
-                f"link {name} finds no id in {number_of(count, 'item')}"
-                for name, count in count_unread(inquiry.facts.plan, (*gathered.entries, *gathered.rows)).items()
-            ),
-        ),
+        findings=findings,
+        uncovered=uncovered,
     )
+
+
+def nothing_looked_up(links: Sequence[Mapping[str, Any]], items: int) -> str | None:
+    """Return why the layer says nothing: there are items, and no link has an id or a fault in them; else None."""
+    if not items or any(link["ids"] or link["faults"] for link in links):
+        return None
+    names = ", ".join(str(link["name"]) for link in links)
+    which = f"link {names} looks" if len(links) == 1 else f"none of the links {names} looks"
+    which = f"{which} nothing up" if len(links) == 1 else f"{which} anything up"
+    return f"{which} in the {number_of(items, 'item')} of this subject"
 
 
 def missing_columns(inquiry: TraceContext) -> Iterator[str]:
