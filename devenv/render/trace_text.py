@@ -197,9 +197,7 @@ def remarks(body: Body, layer: Layer, verbose: bool, *, broken: bool = False) ->
 
 def difference_rows(layer: Layer, verbose: bool) -> Iterator[Row]:
     """Ids that are missing or new, fields that changed, and whether the order did."""
-    for name in ("missing", "extra"):
-        if ids := layer.get(name):
-            yield name, f"{len(ids)}: {' '.join(ids)}" if verbose else short_ids(ids, EXAMPLES)
+    yield from id_rows(layer, verbose=verbose)
     for field, changes in changes_by_field(layer.get("changed") or ()).items():
         shown = changes if verbose else changes[:EXAMPLES]
         examples = "; ".join(
@@ -210,6 +208,13 @@ def difference_rows(layer: Layer, verbose: bool) -> Iterator[Row]:
         yield "changed", f"{field} on {entries}: {examples}{rest}"
     if layer.get("reordered"):
         yield "order", "the same entries in a different order"
+
+
+def id_rows(layer: Layer, *, verbose: bool) -> Iterator[Row]:
+    """The ids that are missing, and those that are new."""
+    for name in ("missing", "extra"):
+        if ids := layer.get(name):
+            yield name, f"{len(ids)}: {' '.join(ids)}" if verbose else short_ids(ids, EXAMPLES)
 
 
 def value_text(value: str | None) -> str:
@@ -275,12 +280,15 @@ def further(body: Body, width: int) -> list[str]:
     first = broken_layer(body)
     elsewhere = [finding for finding in also if first is None or finding["layer"] != first["name"]]
     lines = ["also:"] if elsewhere else []
+    layers = {layer["name"]: layer for layer in body["layers"]}
     for finding in elsewhere:
         head = f"{finding['layer']}, {finding['class']}: {finding['summary']}"
         sign = typer.style(BROKEN[0], fg=BROKEN[1])
         start, *rest = wrap(head, width - 4)
         lines += [f"  {sign} {start}", *(f"    {line}" for line in rest)]
-        lines += indent(list(remedy_rows(finding)), width, "    ")
+        # The entries that differ are the layer's, and its first finding is about them.
+        ids = list(id_rows(layers.pop(finding["layer"], {}), verbose=False))
+        lines += indent([*ids, *remedy_rows(finding)], width, "    ")
     return lines
 
 

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from devenv.core.value import Value
 from devenv.trace.difference import Difference
-from devenv.trace.judge.fault import Judged, LayerFinding, LayerStatus, judge_findings
+from devenv.trace.judge.fault import OK, Judged, LayerFinding, LayerStatus, judge_findings
 from devenv.trace.layer import Layer
 from devenv.trace.layers.registry import LAYERS
 from devenv.trace.observation import Entry, Observation, Observations, Subject
@@ -24,6 +24,9 @@ STORED: Final = frozenset(["postgres", "dynamodb", "cross-store"])
 
 # The layers whose answer is a list that is held against another one.
 COMPARED: Final = frozenset(["pattern", "library", "http"])
+
+# What a seed left in place of a sign-in id.
+SIGN_IN: Final = ("postgres", "placeholder")
 
 
 class LayerVerdict(Value, frozen=True):
@@ -87,20 +90,40 @@ def judge(subject: Subject, seen: Observations, layers: Sequence[Layer] = LAYERS
     A layer that the project does not declare was not observed, and is left out.
     """
     found: list[LayerFinding] = []
+    untidy: list[LayerFinding] = []
     verdicts: list[LayerVerdict] = []
+    passed = is_signed_in(seen)
     for layer in layers:
         if not seen.has(layer.name):
             continue
         judged = (layer.judge or partial(judge_findings, layer.name, "mutated"))(subject, seen, found)
         verdicts.append(judge_layer(layer, seen.layer(layer.name), judged, found))
-        found += judged.findings
+        harmless = [one for one in judged.findings if passed and (one.layer, one.kind) == SIGN_IN]
+        found += [one for one in judged.findings if one not in harmless]
+        untidy += harmless
     gaps = {one.name: tuple(gaps_of(seen.layer(one.name), one)) for one in verdicts}
     if not any(gaps.values()) and (nothing := uncompared(verdicts)):
         gaps["pattern"] = (nothing,)
     unverified = tuple(name for name, told in gaps.items() if told)
     sentences = tuple(f"{name}: {gap}" for name, told in gaps.items() for gap in told)
-    found = causes_first(found)
+    found = [*causes_first(found), *untidy]
     return Judgement(found[0] if found else None, tuple(found[1:]), tuple(verdicts), unverified, sentences)
+
+
+def is_signed_in(seen: Observations) -> bool:
+    """Return True if the application knows who asks, whatever the sign-in id is: it gives what only a user gets.
+
+    A refusal, a failure, or nothing of what is stored may follow from a placeholder, which then comes first.
+    """
+    ran, member = seen.library.ran, seen.http.member
+    runs = [ran, *(guard for guard, _ in seen.library.guards)]
+    if seen.http.failure is not None or any(one is not None and one.outcome != "returned" for one in runs):
+        return False
+    if member is not None:
+        given = member.entries if member.status in OK else None
+    else:
+        given = ran.entries if ran is not None else None
+    return bool(given) or (given is not None and not seen.dynamodb.entries)
 
 
 def causes_first(found: Sequence[LayerFinding]) -> list[LayerFinding]:

@@ -66,6 +66,17 @@ def test_a_refusal_follows_from_a_person_who_is_not_found() -> None:
     assert (verdict(seen), also(seen)) == (("postgres", "placeholder"), [])
 
 
+@pytest.mark.parametrize("lost", [STORED[1:], STORED[:-1]])
+def test_a_placeholder_that_the_answer_does_not_follow_from_comes_last(lost: tuple[Entry, ...]) -> None:
+    trouble = Finding("placeholder", "sign-in id is MOCK", about=frozenset(["sign_in"]))
+    person = replace(HEALTHY.postgres, findings=(trouble,))
+    seen = replace(with_member(entries=lost), postgres=person)
+    assert (verdict(seen), also(seen)) == (("http", "items_lost"), [("postgres", "placeholder")])
+    assert verdict(replace(HEALTHY, postgres=person)) == ("postgres", "placeholder"), "it is no request's fault alone"
+    nothing = replace(with_member(entries=()), postgres=person)
+    assert verdict(nothing) == ("postgres", "placeholder"), "an unknown user may get an empty list"
+
+
 def test_no_answer_in_time() -> None:
     assert verdict(with_member(status=None, problem="timed_out", entries=None)) == ("http", "timed_out")
     assert verdict(with_member(status=None, problem="broken", entries=None)) == ("http", "status")
