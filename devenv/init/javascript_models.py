@@ -22,6 +22,12 @@ INDEXES: Final = {
     "addLocalSecondaryIndex": "LocalSecondaryIndexes",
 }
 KINDS: Final = {"string": "S", "number": "N", "binary": "B", "date": "N", "buffer": "B", "s": "S", "n": "N", "b": "B"}
+# Options about what DynamoDB Local does not have, and the values of theirs that ask for nothing.
+ONLY_AWS: Final = (
+    *("pointInTimeRecovery", "pointInTimeRecoverySpecification", "encryption", "replicas", "replicationRegions"),
+    *("contributorInsightsEnabled", "contributorInsightsSpecification", "tableClass"),
+)
+NOTHING: Final = ("undefined", "default", "standard", "dynamoownedkey")
 GENERATED: Final = "a name that is generated"
 
 
@@ -55,9 +61,10 @@ def read_declared(file: str, script: JsScript, module: Scope, scopes: Mapping[Js
 def keep(found: list[Found], file: str, line: int, request: Mapping[str, Any] | None) -> None:
     """Add a table, if it is spelt out."""
     computed = request.get("computed") if request else None
-    made = accept(file, line, {k: v for k, v in request.items() if k != "computed"}) if request else None
+    lost = request.get("lost", ()) if request else ()
+    made = accept(file, line, {k: v for k, v in request.items() if k not in ("computed", "lost")}) if request else None
     if made is not None:
-        found.append(replace(made, computed=computed))
+        found.append(replace(made, computed=computed, dropped=(*made.dropped, *lost)))
 
 
 def is_new(script: JsScript, at: int) -> bool:
@@ -167,9 +174,31 @@ def construct_request(kind: str, given: Sequence[ast.expr], scope: Scope) -> dic
     ttl = text_at(options.get("timeToLiveAttribute") or options.get("ttl"), scope)
     if ttl:
         request["TimeToLiveSpecification"] = {"Enabled": True, "AttributeName": ttl}
+    tags = value_or_none(options.get("tags"), scope)
+    if isinstance(tags, list):
+        request["Tags"] = capitalised(tags) or None
+    request["lost"] = (
+        *(name for name in ONLY_AWS if name in options and not asks_nothing(options[name], scope)),
+        *(["tags"] if "tags" in options and tags is None else []),
+    )
     if not name:
         request["computed"] = GENERATED
     return request
+
+
+def asks_nothing(node: ast.expr, scope: Scope) -> bool:
+    """Return True for `false`, and for the member of an enum that stands for what AWS does by itself."""
+    if value_or_none(node, scope) in (False, None, []) and isinstance(node, ast.Constant | ast.List):
+        return True
+    return word_at(node, scope).lower().replace("_", "") in NOTHING
+
+
+def value_or_none(node: ast.expr | None, scope: Scope) -> Any:
+    """The value of an expression; None for one that is computed."""
+    try:
+        return value_of(node, scope) if node is not None else None
+    except Unclear:
+        return None
 
 
 def cfn_request(given: Sequence[ast.expr], scope: Scope) -> dict[str, Any] | None:
@@ -182,7 +211,7 @@ def cfn_request(given: Sequence[ast.expr], scope: Scope) -> dict[str, Any] | Non
     request = capitalised(value)
     if not isinstance(request, dict) or "TableName" not in request:
         return None
-    request.pop("Replicas", None)
+    request["lost"] = ("replicas",) if request.pop("Replicas", None) else ()
     return request
 
 

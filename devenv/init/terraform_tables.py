@@ -18,6 +18,8 @@ PATH: Final = r"[A-Za-z_][\w-]*(?:\.[\w-]+|\[\s*(?:\"[^\"\]]*\"|[\w.]+)\s*\])*"
 REFERENCE: Final = re.compile(PATH)
 PLACE: Final = re.compile(rf"\$\{{\s*({PATH})\s*\}}")
 PART: Final = re.compile(r"\.([\w-]+)|\[\s*(?:\"([^\"\]]*)\"|([\w.]+))\s*\]")
+# Blocks about what DynamoDB Local does not have.
+ONLY_AWS: Final = ("point_in_time_recovery", "server_side_encryption", "replica", "import_table")
 CALL: Final = re.compile(r"(\w+)(\(.*\))", re.DOTALL)
 
 
@@ -145,6 +147,8 @@ class Values:
                 return between.join(map(str, parts))
             case "lower", [str(text)] if not is_open(text):
                 return text.lower()
+            case "merge", [*parts] if all(isinstance(part, dict) for part in parts):
+                return {name: each for part in parts for name, each in part.items()}
             case "toset" | "tolist" | "tomap", [whole]:
                 return whole
         return unknown
@@ -166,7 +170,8 @@ def tables_of(file: str, block: Block, values: Values, turned: Iterable[tuple[An
         made = accept(file, block.line, from_terraform(block, label if is_open(named) else named, turn))
         if made is not None:
             computed = named if is_open(named) else template if is_open(template) else None
-            yield replace(made, computed=computed, defaults=not is_open(named))
+            lost = (*made.dropped, *lost_parts(block, turn))
+            yield replace(made, computed=computed, defaults=not is_open(named), dropped=lost)
 
 
 def turns(block: Block, values: Values) -> tuple[int, list[tuple[Any, Values]]]:
@@ -218,6 +223,8 @@ def from_terraform(block: Block, name: Any, values: Values) -> dict[str, Any]:
         "BillingMode": given.get("billing_mode", "PROVISIONED"),
         "DeletionProtectionEnabled": given.get("deletion_protection_enabled"),
     }
+    if isinstance(tags := given.get("tags"), dict) and not any(map(is_open, tags.values())):
+        request["Tags"] = [{"Key": str(key), "Value": str(tag)} for key, tag in tags.items()] or None
     if given.get("stream_enabled") and given.get("stream_view_type"):
         request["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": given["stream_view_type"]}
     if (ttl := next(iter(blocks_of(block, "ttl", values)), None)) and isinstance(ttl.get("attribute_name"), str):
@@ -236,6 +243,27 @@ def from_terraform(block: Block, name: Any, values: Values) -> dict[str, Any]:
         for index in request.get("GlobalSecondaryIndexes", []):
             index["ProvisionedThroughput"] = terraform_capacity(given)
     return request
+
+
+def lost_parts(block: Block, values: Values) -> Iterator[str]:
+    """The parts of a table that its request does not have, as Terraform calls them: computed, or only in AWS."""
+    given = {name: values.value(value) for name, value in block.attributes.items()}
+    tags = given.get("tags")
+    if tags is not None and (not isinstance(tags, dict) or any(map(is_open, tags.values()))):
+        yield "tags"
+    if any(is_open(given.get(name)) for name in ("stream_enabled", "stream_view_type")):
+        yield "stream_enabled"
+    ttl = [each for each in blocks_of(block, "ttl", values) if each.get("enabled", True) is not False]
+    if any(not isinstance(each.get("attribute_name"), str) for each in ttl):
+        yield "ttl"
+    for name in ONLY_AWS:
+        found = blocks_of(block, name, values)
+        # The public module has `point_in_time_recovery_enabled`.
+        flag = given.get(f"{name}_enabled")
+        if any(each.get("enabled", True) is not False for each in found) or flag not in (None, False):
+            yield name
+    if given.get("table_class") not in (None, "STANDARD"):
+        yield "table_class"
 
 
 def spelt_out(block: Block, values: Values) -> dict[str, Any]:

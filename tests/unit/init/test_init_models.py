@@ -81,6 +81,27 @@ def test_a_stream_a_ttl_and_a_projection_of_the_cdk_are_carried_over(tmp_path: P
     assert table.request["GlobalSecondaryIndexes"][0]["Projection"] == {"ProjectionType": "KEYS_ONLY"}
 
 
+@pytest.mark.parametrize(
+    ("option", "tags", "lost"),
+    [
+        ("tags: [{ key: 'team', value: 'stage' }]", [{"Key": "team", "Value": "stage"}], ()),
+        ("tags: teamTags()", None, ("tags",)),
+        ("pointInTimeRecovery: true", None, ("pointInTimeRecovery",)),
+        ("pointInTimeRecovery: false", None, ()),
+        ("encryption: TableEncryption.AWS_MANAGED", None, ("encryption",)),
+        ("encryption: TableEncryption.DEFAULT", None, ()),
+        ("replicas: [{ region: 'eu-west-1' }]", None, ("replicas",)),
+    ],
+)
+def test_an_option_of_the_cdk_is_carried_over_or_named(
+    tmp_path: Path, option: str, tags: list[dict[str, str]] | None, lost: tuple[str, ...]
+) -> None:
+    text = CDK.replace("partitionKey:", f"{option}, partitionKey:")
+    (table,) = survey(write(tmp_path, {"infra/stack.ts": text})).tables
+    assert table.request.get("Tags") == tags
+    assert table.dropped == lost
+
+
 def test_a_construct_whose_key_is_computed_is_named(tmp_path: Path) -> None:
     text = CDK.replace("partitionKey: { name: 'pk', type: AttributeType.STRING }", "partitionKey: keys.pk")
     _, body = made(tmp_path, {"infra/stack.ts": text, "db/schema.sql": "CREATE TABLE t (id int PRIMARY KEY);"})
