@@ -17,7 +17,7 @@ from devenv.init.compose import ComposeService
 from devenv.init.draft_steps import StepDrafter
 from devenv.init.extensions import image_extension, ways_out
 from devenv.init.listing import COMPILED, SCRIPTS, UNCALLED
-from devenv.init.other_services import REDIS_VARIABLE, write_services
+from devenv.init.other_services import REDIS_VARIABLE, ComposeCache, write_services
 from devenv.init.settings_found import (
     GIVEN,
     OWN_REGION,
@@ -56,6 +56,8 @@ class Draft:
 
 class Drafter(StepDrafter):
     """Writes a project's devenv.toml from its survey."""
+
+    cache: ComposeCache | None = None
 
     def draft(self) -> Draft:
         """The whole file."""
@@ -387,7 +389,7 @@ class Drafter(StepDrafter):
                 entries[name] = issued
             elif (
                 place := placed.get(name)
-                or (used.get(name) if name not in known else None)
+                or (used.get(name) if not known.get(name) else None)
                 or placeholder(name, value, self.survey)
             ):
                 entries[name] = place

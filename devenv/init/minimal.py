@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from devenv.init.draft import Drafter
 from devenv.init.draft_trace import EXAMPLE
 from devenv.init.settings_found import database_of
-from devenv.init.sheet import Sheet
 from devenv.init.survey import Survey
 
 STEPS = """\
@@ -26,7 +26,8 @@ health = "/health\""""
 
 def minimal_text(survey: Survey, name: str) -> str:
     """A valid devenv.toml that names the project and explains what to add."""
-    sheet = Sheet()
+    drafter = Drafter(survey, name)
+    sheet = drafter.sheet
     sheet.comment(
         "Written by `devenv init`. It found nothing here that it knows how to load; uncomment and fill in what follows."
         " `devenv config schema` prints all keys."
@@ -35,12 +36,14 @@ def minimal_text(survey: Survey, name: str) -> str:
     sheet.section("project")
     sheet.key("name", name)
     database, user = database_of(survey)
-    if database or "Postgres" in stores(survey):
+    set_ = drafter.sorted_variables()[0].values()
+    if database or "Postgres" in stores(survey) or any("{postgres_" in value for value in set_):
         sheet.above("The server that devenv starts, and its database.")
         sheet.section("postgres")
         sheet.key("database", database or "postgres", "" if database else "no file names one")
         if user and user != "postgres":
             sheet.key("user", user)
+    drafter.variables()
     sheet.title("Steps: what `devenv up` loads, always in this order")
     sheet.plain(STEPS)
     sheet.title("The application")

@@ -128,30 +128,35 @@ class Values:
         except (hcl.Broken, ValueError):
             return unknown
         given = [self.value(each, depth + 1) for each in block.attributes["y"]]
-        match name, given:
-            case "try", [*parts]:
-                return next((part for part in parts if not is_open(part)), unknown)
-            case "coalesce", [*parts]:
-                return next((part for part in parts if part not in (None, "") and not is_open(part)), unknown)
-            case "lookup", [dict() as whole, str(key), *rest]:
-                return whole.get(key, rest[0] if rest else unknown)
-            case "keys", [dict() as whole]:
-                return [*whole]
-            case "values", [dict() as whole]:
-                return [*whole.values()]
-            case "length", [list() | dict() as whole]:
-                return len(whole)
-            case "format", [str(text), *parts] if text.count("%") == len(parts) and not any(map(is_open, parts)):
-                return re.sub(r"%[sdv]", "{}", text).format(*parts) if "{" not in text else unknown
-            case "join", [str(between), list() as parts] if not any(map(is_open, parts)):
-                return between.join(map(str, parts))
-            case "lower", [str(text)] if not is_open(text):
-                return text.lower()
-            case "merge", [*parts] if all(isinstance(part, dict) for part in parts):
-                return {name: each for part in parts for name, each in part.items()}
-            case "toset" | "tolist" | "tomap", [whole]:
-                return whole
-        return unknown
+        return result_of(name, given, unknown)
+
+
+def result_of(name: str, given: list[Any], unknown: str) -> Any:
+    """The result of a function of Terraform; `unknown` for one that computes."""
+    match name, given:
+        case "try", [*parts]:
+            return next((part for part in parts if not is_open(part)), unknown)
+        case "coalesce", [*parts]:
+            return next((part for part in parts if part not in (None, "") and not is_open(part)), unknown)
+        case "lookup", [dict() as whole, str(key), *rest]:
+            return whole.get(key, rest[0] if rest else unknown)
+        case "keys", [dict() as whole]:
+            return [*whole]
+        case "values", [dict() as whole]:
+            return [*whole.values()]
+        case "length", [list() | dict() as whole]:
+            return len(whole)
+        case "format", [str(text), *parts] if text.count("%") == len(parts) and not any(map(is_open, parts)):
+            return re.sub(r"%[sdv]", "{}", text).format(*parts) if "{" not in text else unknown
+        case "join", [str(between), list() as parts] if not any(map(is_open, parts)):
+            return between.join(map(str, parts))
+        case "lower", [str(text)] if not is_open(text):
+            return text.lower()
+        case "merge", [*parts] if all(isinstance(part, dict) for part in parts):
+            return {name: each for part in parts for name, each in part.items()}
+        case "toset" | "tolist" | "tomap", [whole]:
+            return whole
+    return unknown
 
 
 def is_open(value: Any) -> bool:

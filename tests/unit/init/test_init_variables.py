@@ -156,3 +156,40 @@ def test_the_default_of_a_variable_is_no_fixed_endpoint(tmp_path: Path, line: st
     text = f'import os\nimport boto3\n{line}\nddb = boto3.resource("dynamodb", endpoint_url=URL)\n'
     _, written = env_of(tmp_path, {"app.py": text})
     assert ("Scripts contain fixed endpoints" in written) == said
+
+
+@pytest.mark.parametrize(
+    ("passed", "place"),
+    [
+        ('LEDGER: "${LEDGER}"', "{postgres_url}"),
+        ("LEDGER:", "{postgres_url}"),
+        ('LEDGER: "${LEDGER:?set it}"', "{postgres_url}"),
+        # A value of its own stays.
+        ('LEDGER: "https://ledger.example/"', "https://ledger.example/"),
+    ],
+)
+def test_a_variable_that_compose_passes_through_is_what_the_code_makes_of_it(
+    tmp_path: Path, passed: str, place: str
+) -> None:
+    compose = (
+        "services:\n  db: {image: 'postgres:16'}\n  ddb: {image: amazon/dynamodb-local}\n"
+        f"  web:\n    build: .\n    environment:\n      {passed}\n      PARCEL_WORD: ${{PARCEL_WORD}}\n"
+    )
+    code = (
+        'import os, psycopg\n\ndef a():\n    return psycopg.connect(os.environ["LEDGER"]), os.environ["PARCEL_WORD"]\n'
+    )
+    env, text = env_of(tmp_path, {"docker-compose.yml": compose, "app/main.py": code})
+    assert env.get("LEDGER") == place
+    assert "PARCEL_WORD" not in env
+    assert "PARCEL_WORD" in text.partition("Not copied")[2]
+
+
+@pytest.mark.parametrize("drivers", ["", "psycopg\n"])
+def test_a_project_without_steps_gets_its_variables(tmp_path: Path, drivers: str) -> None:
+    code = 'import os\n\nROWS = os.environ["QUARRY_DATABASE_URL"]\nWORD = os.environ["QUARRY_WORD"]\n'
+    settings, body = made(tmp_path, {"requirements.txt": f"flask\n{drivers}", "quarry.py": code})
+    text = (tmp_path / "devenv.toml").read_text()
+    assert body["needed"]
+    assert settings.env == {"QUARRY_DATABASE_URL": "{postgres_url}"}
+    assert "\n[postgres]\n" in text
+    assert '# QUARRY_WORD = "…" # quarry.py:4' in text
