@@ -13,6 +13,7 @@ from devenv.init.golang_code import go_run
 from devenv.init.listing import COMPILED, SCRIPTS
 from devenv.init.names import bare
 from devenv.init.python_module import module_of
+from devenv.init.second_stores import noted
 from devenv.init.shell_items import MADE
 from devenv.init.step_commands import StepCommand, joined, script_of
 from devenv.init.step_files import sql_patterns
@@ -46,6 +47,8 @@ class StepDrafter(TraceDrafter):
             self.sheet.ask(f"Do the migrations run before the program's first start ({migrations.evidence})? {why}.")
         if self.survey.sql or migrations:
             self.sheet.section("steps", "setup")
+            if told := noted(self.survey):
+                self.sheet.comment(told)
         early = [file.name for file in self.survey.sql if file.first]
         if early:
             self.sheet.comment("The migrations use what these files make, so they run before the migrations.")

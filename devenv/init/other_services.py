@@ -12,6 +12,7 @@ from devenv.core.value import Value
 from devenv.init.applications import FoundApplication, from_service
 from devenv.init.code import Code
 from devenv.init.compose import ComposeService
+from devenv.init.second_stores import is_second, second_stores
 from devenv.init.settings_found import GIVEN, placeholder
 from devenv.init.sheet import Sheet
 from devenv.init.survey import Survey
@@ -62,8 +63,10 @@ def is_program(service: ComposeService) -> bool:
 
 def not_started(survey: Survey) -> list[str]:
     """Sentences about the services that devenv does not start."""
-    said = [*unknown_redis(survey)]
+    said = [*unknown_redis(survey), *second_stores(survey)]
     for each in survey.compose.others if survey.compose else ():
+        if is_second(each, survey):
+            continue
         if is_program(each) and not from_service(each, survey, alone=False).command:
             said.append(
                 f"{each.file}: service {each.name}: no command that starts it was found in {each.build}; to start it"
