@@ -18,7 +18,8 @@ REASONS: Mapping[str, tuple[str, ...]] = {
         "core/model.py", "config/services.py", "engines/services.py",
     ),
     "the names of the sections `[postgres]` and `[dynamodb]`": (
-        "config/parse.py", "config/schema_docs.py", "init/draft.py", "init/minimal.py", "init/other_services.py", "init/second_stores.py",
+        "config/parse.py", "config/schema_docs.py", "init/draft.py", "init/minimal.py", "init/other_services.py",
+        "init/second_stores.py",
     ),
     "a key of `ids` in a trace, which says where an id stands": (
         "config/references.py", "config/trace.py", "init/draft_trace.py", "trace/answers.py",
