@@ -24,6 +24,7 @@ from devenv.links.judge import Edge, Item, LinkJudgement, ReadPlan, Relation, Ro
 from devenv.links.packed import PackedItems
 from devenv.links.read_progress import ReadProgress
 from devenv.links.recreated import Probe, has_unkeyed_orphans, make_probes, peers_of
+from devenv.links.renamed import Place, Renamed, find_lost, with_renamed, without_renamed
 from devenv.links.shown import shown_columns
 from devenv.links.values import canonical
 from devenv.stores.dynamodb.key_schema import table_keys
@@ -119,6 +120,7 @@ class Facts:
         self.plan: ReadPlan = replace(plan, shown=shown_columns(plan, trace)) if trace is not None else plan
         self.table_names = tuple(dict.fromkeys([*context.tables, *self.plan.tables]))
         self.postgres = Lazy(lambda: read_postgres(context, self.plan))
+        self.renamed = Lazy(self._look_up_renamed)
         self.reading = ReadProgress()
         self.described = Lazy(lambda: describe_tables(context, self.table_names))
         self.dynamodb = self.reading.needed(Lazy(lambda: read_items(context, self.described(), self.reading)))
@@ -142,7 +144,16 @@ class Facts:
             del found
             found = self.look_again().lasting(before)
         self.judged_at = time.monotonic()
-        return self._explain_recreated(found)
+        return with_renamed(self._explain_recreated(found), self.renamed())
+
+    def _look_up_renamed(self) -> dict[Place, dict[str, Renamed]]:
+        """Look for the rows that setup loaded and whose linked value is gone. What cannot be read explains nothing."""
+        try:
+            read_rows = self.postgres()
+            lost = dict(find_lost(self.plan, read_rows.rows, read_rows.seeded))
+            return look_up_renamed(self.context.targets.postgres, read_rows.catalog, lost) if lost else {}
+        except StoreError:
+            return {}
 
     def _explain_recreated(self, found: LinkJudgement) -> LinkJudgement:
         """Look for the rows of orphans under other ids. What cannot be read explains nothing."""
@@ -164,7 +175,7 @@ class Facts:
         """Links whose rows could not be read are left out: without rows every id would look lost."""
         try:
             read_rows = read()
-            rows, seeded = read_rows.rows, read_rows.seeded
+            rows, seeded = read_rows.rows, without_renamed(read_rows.seeded, self.renamed())
         except StoreError:
             rows, seeded = {}, {}
         known = tuple(edge for edge in self.plan.edges if edge.relation in rows)
@@ -188,6 +199,18 @@ def look_up_probes(target: PostgresTarget, found: LinkJudgement, probes: Sequenc
 
     with reading(target, timeout_s=ANSWER_S) as connection, postgres.translated(target.address):
         return look_up(connection, found, probes)
+
+
+def look_up_renamed(
+    target: PostgresTarget, catalog: Catalog, lost: Mapping[Place, Mapping[str, Row]]
+) -> dict[Place, dict[str, Renamed]]:
+    """Ask Postgres for loaded rows that have another value now. StoreError when it does not answer."""
+    from devenv.links import matching
+    from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.reader import reading
+
+    with reading(target, timeout_s=ANSWER_S) as connection, postgres.translated(target.address):
+        return matching.look_up_renamed(connection, catalog, lost)
 
 
 def read_postgres(context: FactsContext, plan: ReadPlan) -> PostgresFacts:

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from devenv.links.judge import LinkJudgement
 from devenv.links.recreated import Probe, find_recreated, with_recreated
+from devenv.links.renamed import Place, Renamed, other_keys
 from devenv.stores.postgres import client as postgres
+from devenv.stores.postgres.catalog import Catalog
 from devenv.stores.postgres.client import Connection, name
 from devenv.stores.postgres.driver import sql
 
@@ -43,6 +45,40 @@ def read_matching(
         sql.SQL(", ").join(map(name, columns)), name(*relation), sql.SQL(" OR ").join(conditions)
     )
     return [dict(zip(columns, row, strict=True)) for row in postgres.execute(connection, query, values).fetchall()]
+
+
+def look_up_renamed(
+    connection: Connection, catalog: Catalog, lost: Mapping[Place, Mapping[str, Mapping[str, Any]]]
+) -> dict[Place, dict[str, Renamed]]:
+    """Those of the loaded rows (by place and id) that are there under another value of the place's column.
+
+    One query by unique indexes per place. StoreError, also where a column has another type since.
+    """
+    found: dict[Place, dict[str, Renamed]] = {}
+    for (relation, column), rows in lost.items():
+        table = catalog.table(relation)
+        tried = [(id, key) for id, row in rows.items() for key in (other_keys(table, column, row) if table else ())]
+        selects = [
+            sql.SQL("SELECT {}::int, ctid::text, {}::text FROM {} WHERE {}").format(
+                sql.Literal(number),
+                name(column),
+                name(*relation),
+                sql.SQL(" AND ").join(sql.SQL("{} = {}").format(name(k), sql.Literal(text)) for k, text in key.items()),
+            )
+            for number, (_, key) in enumerate(tried)
+        ]
+        if not selects:
+            continue
+        hits: dict[str, dict[str, tuple[str | None, Mapping[str, str]]]] = {}
+        for number, place, new in connection.execute(sql.SQL(" UNION ALL ").join(selects)).fetchall():
+            id, key = tried[number]
+            hits.setdefault(id, {}).setdefault(place, (new, key))
+        for id, places in hits.items():
+            new, same = next(iter(places.values()))
+            old = str(rows[id][column])
+            one = Renamed(relation, column, old, new, same if len(places) == 1 else {})
+            found.setdefault((relation, column), {})[id] = one
+    return found
 
 
 TYPES: Final = """

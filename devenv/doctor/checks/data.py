@@ -7,7 +7,6 @@ from devenv.doctor.checks.check import Check, failed, passed, unneeded
 from devenv.doctor.checks.items import (
     ROWS,
     judged,
-    name,
     no_entities,
     no_entries,
     no_group_times,
@@ -17,9 +16,8 @@ from devenv.doctor.checks.items import (
     no_natural_keys,
     no_times,
     nothing_unique,
-    text,
-    word,
 )
+from devenv.doctor.checks.statements import name, text, word
 from devenv.links.facts import Facts, is_naming
 from devenv.links.judge import Edge
 from devenv.links.values import canonical, is_placeholder

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from devenv.core.late import late
 from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import failed, passed, unneeded, unverified
 from devenv.doctor.checks.misdeclared import find_misdeclared
+from devenv.doctor.checks.renamed_rows import undo_renaming
 from devenv.doctor.checks.sources import source_line
+from devenv.doctor.checks.statements import literal, name, text, word
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import EXAMPLES, id_attributes, same_faults
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement, ReadPlan, Relation
 from devenv.links.recreated import declare
+from devenv.links.renamed import renamed_rows
 from devenv.links.resolve import other_id
 from devenv.links.values import canonical, scalar_text
 
@@ -264,6 +266,11 @@ def follows(facts: DoctorFacts) -> bool:
 
 def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     """Return what a person can do about the first of these faults, which none but a person can mend."""
+    if found := renamed_rows(faults, facts.renamed()):
+        left = sum(fault.subjects[0] not in found for fault in faults)
+        fix = undo_renaming(facts.postgres().catalog, list(found.values()))
+        more = f". Then run `devenv doctor` again for the other {number_of(left, 'fault')}" if left else ""
+        return Fix(fix.text + more, fix.command)
     if lost := list(lost_rows(facts, faults)):
         relation, column, ids = lost[0]
         return Fix("insert the missing rows as setup loaded them; no data is lost", restoration(relation, column, ids))
@@ -356,7 +363,8 @@ def lost_rows(facts: DoctorFacts, faults: Sequence[Fault]) -> Iterator[tuple[Rel
     for edge in {(edge.relation, edge.column): edge for edge in facts.plan.edges}.values():
         loaded = {canonical(row.get(edge.column) or ""): row for row in found.seeded.get(edge.relation, ())}
         here = {canonical(row[edge.column]) for row in found.rows.get(edge.relation, ())}
-        lost = {id: id for id in missing & loaded.keys()}
+        here |= facts.renamed().get((edge.relation, edge.column), {}).keys()
+        lost = {id: id for id in missing & loaded.keys() - here}
         for fault in faults:
             if fault.kind != "orphan" or fault.record is None or fault.edge is None or fault.subjects[0] in lost:
                 continue
@@ -393,25 +401,3 @@ def look_up(facts: DoctorFacts, fault: Fault) -> str | None:
             statement = f"SELECT * FROM {title} WHERE {name(edge.column)}::text IN ({shown})"  # noqa: S608 (only shown)
             return f"devenv db {word(statement)}"
     return None
-
-
-def name(identifier: str) -> str:
-    """A name in SQL or PartiQL."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    """A text in SQL or PartiQL."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def literal(value: Mapping[str, Any]) -> str:
-    """A key attribute (`{"S": "x"}`) in PartiQL."""
-    return str(value["N"]) if "N" in value else text(str(value.get("S", "")))
-
-
-def word(statement: str) -> str:
-    """A statement as one word of a shell: in double quotes, which keep SQL's own readable, where that is safe."""
-    if re.search(r"[!$`]", statement):
-        return shlex.quote(statement)
-    return '"' + re.sub(r'([\\"])', r"\\\1", statement) + '"'

@@ -16,11 +16,13 @@ from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix
 from devenv.core.plural import number_of
 from devenv.core.templates import names_in
+from devenv.doctor.checks.renamed_rows import undo_renaming
 from devenv.links.faults import places_text
 from devenv.links.fields import is_expired
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement
 from devenv.links.read import read_records
 from devenv.links.recreated import declare
+from devenv.links.renamed import renamed_rows
 from devenv.links.values import canonical, instant, scalar_text
 from devenv.trace.answers import Items, by_kind, form_of_items, repeated
 from devenv.trace.judge.fault import judge_stored
@@ -215,7 +217,13 @@ def own_findings(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectI
     for folded in LinkJudgement(chosen, found.causes, found.records, found.named).folded():
         about = {name for fault in folded.faults for name in (fault.attribute, fault.field, fault.observed) if name}
         told = declare(folded.faults)
-        fix = Fix(told) if told else RESTORE if was_seeded(inquiry, folded) else remedy(folded)
+        renamed = renamed_rows(folded.faults, inquiry.facts.renamed())
+        if told:
+            fix = Fix(told)
+        elif renamed:
+            fix = undo_renaming(inquiry.facts.postgres().catalog, list(renamed.values()))
+        else:
+            fix = RESTORE if was_seeded(inquiry, folded) else remedy(folded)
         text = f"{folded.summary}{places_text(folded.faults)}"
         yield Finding(folded.kind, text, folded.cause, fix, folded.subjects, frozenset(about))
 

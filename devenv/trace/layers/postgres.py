@@ -16,7 +16,10 @@ from devenv.config.schema import Person
 from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix, PostgresTarget
 from devenv.core.templates import names_in
+from devenv.doctor.checks.renamed_rows import undo_renaming
 from devenv.doctor.checks.settings import is_postgres_url, parse_database
+from devenv.links.facts import look_up_renamed
+from devenv.links.renamed import Place
 from devenv.links.values import canonical, is_placeholder, uuid_text
 from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
@@ -193,11 +196,14 @@ def nobody(inquiry: TraceContext, declared: Person, people: Sequence[Row], membe
     names = [str(row[declared.name]) for row in people if row[declared.name] is not None]
     listed = ", ".join(names if len(names) <= NAMES else [*names[:NAMES], "…"]) or "none"
     text = f"no row of {declared.table} has {declared.name} {user!r}; existing values: {listed}"
-    loaded = inquiry.facts.postgres().seeded.get(relation_of(declared.table), ())
+    relation = relation_of(declared.table)
+    loaded = inquiry.facts.postgres().seeded.get(relation, ())
     if not names:
         cause, fix = f"{declared.table} is empty", SETUP
-    elif any(user in {row.get(column) for column in keys(declared)} for row in loaded):
-        cause, fix = "setup loaded this row; it was deleted later", RESTORE
+    elif lost := [
+        ((relation, column), user, row) for row in loaded for column in keys(declared) if row.get(column) == user
+    ]:
+        cause, fix = explain_lost(inquiry, lost)
     else:
         known = members().ids
         asker = next((str(row[declared.name]) for row in people if canonical(row[declared.id]) in known), names[0])
@@ -293,15 +299,15 @@ def no_row(inquiry: TraceContext, text: str) -> tuple[str, Fix]:
     value = inquiry.question.identifier
     seeded = inquiry.facts.postgres().seeded
     loaded = [
-        (relation, column, str(cell))
+        (relation, column, str(cell), row)
         for relation, rows in seeded.items()
         if value and relation[1] in text
         for row in rows
         for column, cell in row.items()
         if canonical(str(cell)) == canonical(value)
     ]
-    if loaded and not any(is_there(inquiry, *one) for one in loaded):
-        return "setup loaded this row; it was deleted later", RESTORE
+    if loaded and not any(is_there(inquiry, relation, column, text) for relation, column, text, _ in loaded):
+        return explain_lost(inquiry, [((relation, column), text, row) for relation, column, text, row in loaded])
     if loaded:
         return "its row is there, so another condition of the SQL excludes it", Fix("correct `sql` in devenv.toml")
     try:
@@ -311,6 +317,22 @@ def no_row(inquiry: TraceContext, text: str) -> tuple[str, Fix]:
     if not value or other is None:
         return "the rows do not match what the request needs", Fix("correct `sql` in devenv.toml, or add the row")
     return "either the id is wrong, or its row was deleted", other
+
+
+def explain_lost(inquiry: TraceContext, loaded: Sequence[tuple[Place, str, Row]]) -> tuple[str, Fix]:
+    """The cause and the fix for loaded rows whose value, in the place's column, no row has now."""
+    catalog = inquiry.facts.postgres().catalog
+    lost: dict[Place, dict[str, Row]] = {}
+    for place, text, row in loaded:
+        lost.setdefault(place, {})[text] = row
+    try:
+        found = look_up_renamed(inquiry.facts.context.targets.postgres, catalog, lost)
+    except StoreError:
+        found = {}
+    renamed = [one for rows in found.values() for one in rows.values()]
+    if renamed:
+        return "; ".join(one.sentence for one in renamed), undo_renaming(catalog, renamed)
+    return "setup loaded this row; it was deleted later", RESTORE
 
 
 def is_there(inquiry: TraceContext, relation: tuple[str, str], column: str, value: str) -> bool:

@@ -19,8 +19,9 @@ from devenv.config.trace import Trace
 from devenv.core.lazy import Lazy
 from devenv.core.model import DynamoTarget, PostgresTarget, StepState, Targets
 from devenv.doctor.checks.cross_store import not_compared
-from devenv.doctor.checks.items import judged, word
+from devenv.doctor.checks.items import judged
 from devenv.doctor.checks.schema import run_steps
+from devenv.doctor.checks.statements import word
 from devenv.doctor.context import DoctorContext, DoctorFacts
 from devenv.links.facts import DynamoFacts, PostgresFacts
 from devenv.links.faults import Recreated
