@@ -15,6 +15,7 @@ from devenv.init.names import bare
 from devenv.init.python_module import module_of
 from devenv.init.second_stores import noted
 from devenv.init.shell_items import MADE
+from devenv.init.sql_order import against_numbers
 from devenv.init.step_commands import StepCommand, joined, script_of
 from devenv.init.step_files import sql_patterns
 
@@ -67,6 +68,8 @@ class StepDrafter(TraceDrafter):
         chosen = [file.name for file in self.survey.sql if not file.first]
         if chosen:
             aside = [glob.escape(file.name) for file in self.survey.sql if file.problem]
+            for sentence in against_numbers([file for file in self.survey.sql if not file.first]):
+                self.sheet.comment(sentence)
             files = [*map(glob.escape, chosen)] if aside else sql_patterns(chosen, self.survey.names)
             self.sheet.key("files", files, aside=aside)
         self.sheet.agreed()

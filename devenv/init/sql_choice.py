@@ -18,7 +18,8 @@ from devenv.init.container_scripts import (
 from devenv.init.liquibase import of_liquibase
 from devenv.init.migrations import DIALECTS, FoundMigrations, journals
 from devenv.init.set_aside import INCLUDE, included, old_folder, set_aside
-from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
+from devenv.init.sql_order import order_files
+from devenv.init.sql_tables import DeclaredTable, SqlFile, read_sql
 
 # Tables in which migration tools record what they ran: a dump of the schema has one, too.
 LEDGERS: Final = frozenset(

@@ -1,16 +1,16 @@
-"""Reads from SQL files which tables, columns and rows they create, and the order in which they can run. Pure."""
+"""Reads from SQL files which tables, columns and rows they create, and what they need. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from devenv.core.errors import UsageError
 from devenv.steps.setup.migrations import refuse_migration
 from devenv.steps.setup.psql import split_statements
-from devenv.steps.step import SourceFile, natural_key
+from devenv.steps.step import SourceFile
 
 NAME: Final = r'(?:"[^"]+"|\w+)'
 TABLE: Final = re.compile(
@@ -53,9 +53,24 @@ KEYED: Final = re.compile(
 )
 VIEW: Final = re.compile(r"CREATE\s+(OR\s+REPLACE\s+)?(MATERIALIZED\s+)?VIEW\b", re.IGNORECASE)
 FROM: Final = re.compile(rf"\b(?:FROM|JOIN)\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
+# Statements that need what they name; and where they name it: behind these words, or as a function.
+READERS: Final = re.compile(r"(?:CREATE|INSERT|SELECT|WITH|ALTER\s+TABLE|REFRESH)\b", re.IGNORECASE)
+FROM_LIST: Final = re.compile(r"\bFROM\s+([^()]*?)(?=\b(?:WHERE|GROUP|ORDER|JOIN|LIMIT|UNION)\b|[()]|$)", re.IGNORECASE)
+FIRST: Final = re.compile(rf"\s*(?:ONLY\s+)?(?:{NAME}\.)?({NAME})")
+NEEDED: Final = re.compile(
+    rf"\b(?:JOIN|INTO|UPDATE|LIKE|INHERITS\s*\(|PARTITION\s+OF|VIEW|LATERAL)\s+(?:{NAME}\.)?({NAME})"
+    rf"|(?:{NAME}\.)?({NAME})\s*\(",
+    re.IGNORECASE,
+)
+FUNCTION: Final = re.compile(r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
+IN_SQL: Final = re.compile(r"\bLANGUAGE\s+'?sql\b", re.IGNORECASE)
+ATOMIC: Final = re.compile(r"\bBEGIN\s+ATOMIC\b", re.IGNORECASE)
+UNCHECKED: Final = re.compile(r"\bSET\s+check_function_bodies\s*(?:=|TO)\s*'?(?:false|off)", re.IGNORECASE)
 # What other files may need besides tables, the head of a function (before its body), and what a trigger calls.
 MADE: Final = re.compile(
-    rf"CREATE\s+(?:OR\s+REPLACE\s+)?(?:TYPE|DOMAIN|FUNCTION|PROCEDURE)\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE
+    r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMP(?:ORARY)?\s+)?(?:RECURSIVE\s+)?(?:TYPE|DOMAIN|FUNCTION|PROCEDURE|AGGREGATE"
+    rf"|(?:MATERIALIZED\s+)?VIEW|SEQUENCE)\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:{NAME}\.)?({NAME})",
+    re.IGNORECASE,
 )
 HEAD: Final = re.compile(
     r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE|DOMAIN|TYPE)\s+(.*?)(?:\bAS\s+(?:'|\$)|\bBEGIN\b|$)",
@@ -97,8 +112,9 @@ class DeclaredTable:
 class SqlFile:
     """One file. `problem`: why devenv cannot run it. `fills`: tables that it inserts into.
 
-    `touches` are tables that it changes, or that a view of it reads. `makes` are its types, domains and functions,
-    `uses` those that its columns, functions and triggers name. `first`: it runs before the migrations.
+    `touches` are tables that it changes, or that a view of it reads. `makes` are its types, domains, functions, views
+    and sequences, `uses` those that its columns, functions and triggers name. `reads`: names of objects that must be
+    there for it, of which some may be its own, or no object's. `first`: it runs before the migrations.
     """
 
     name: str
@@ -109,6 +125,7 @@ class SqlFile:
     touches: tuple[str, ...] = ()
     makes: frozenset[str] = frozenset()
     uses: frozenset[str] = frozenset()
+    reads: frozenset[str] = frozenset()
     first: bool = False
 
 
@@ -146,7 +163,28 @@ def read_sql(name: str, text: str) -> SqlFile | str:
     called = (found[1] for each in statements if (found := EXECUTES.search(each)) and each[:6].upper() == "CREATE")
     types = (column.type for table in tables for column in table.columns)
     uses = frozenset((*map(bare, named), *map(bare, called), *types)) - makes
-    return SqlFile(name, tables, fills, tuple(map(bare, extensions)), problem, touches, makes, uses)
+    unchecked = UNCHECKED.search(plain) is not None
+    reads = frozenset(bare(each) for statement in statements for each in read_names(statement, unchecked=unchecked))
+    return SqlFile(name, tables, fills, tuple(map(bare, extensions)), problem, touches, makes, uses, reads)
+
+
+def read_names(statement: str, *, unchecked: bool) -> Iterator[str]:
+    """The names of tables, views and functions that must be there when a statement runs.
+
+    Postgres checks the body of a function when it makes it only in LANGUAGE sql, and not if `unchecked`.
+    """
+    text = re.sub(r"--[^\n]*", "", statement[:LONGEST])
+    if not READERS.match(text):
+        return
+    if FUNCTION.match(text):
+        if unchecked or not (IN_SQL.search(text) or ATOMIC.search(text)):
+            return
+    else:
+        text = re.sub(r"'[^']*'", "''", text)
+    for clause in FROM_LIST.findall(text):
+        yield from (found[1] for part in clause.split(",") if (found := FIRST.match(part)))
+    for found in NEEDED.finditer(text):
+        yield found[1] or found[2]
 
 
 def with_keys(tables: Iterable[DeclaredTable], statements: Sequence[str]) -> tuple[DeclaredTable, ...]:
@@ -248,55 +286,6 @@ def split_commas(body: str) -> list[str]:
             begin = at + 1
     # Runs of blanks would make matching slow, and mean nothing.
     return [" ".join(part.split()) for part in [*parts, body[begin:]]]
-
-
-def order_files(files: Iterable[SqlFile]) -> list[SqlFile]:
-    """The files in an order in which every table is there when it is referred to or filled.
-
-    Names in order (`01_…`, `02_…`) are the project's own answer, where it works.
-    """
-    files = sorted(files, key=lambda file: natural_key(file.name))
-    if in_order(files):
-        return files
-    waiting = sorted(files, key=lambda file: bool(file.fills or file.touches) and not file.tables)
-    declared = {table.name for file in waiting for table in file.tables}
-    done: list[SqlFile] = []
-    there: set[str] = set()
-    while waiting:
-        others = {file.name: {name for each in waiting if each is not file for name in each.makes} for file in waiting}
-        free = [file for file in waiting if not file.uses & others[file.name]] or waiting
-        ready = next((file for file in free if needed(file) & declared <= there), free[0])
-        waiting.remove(ready)
-        done.append(ready)
-        there |= {table.name for table in ready.tables}
-    # What fills a table stands behind everything that declares one, or changes it.
-    makes = [f for f in done if f.tables or not f.fills]
-    return makes + order_fills([f for f in done if f not in makes], done)
-
-
-def in_order(files: Sequence[SqlFile]) -> bool:
-    """Return True if each table that a file needs is declared by it or by one before it."""
-    declared = {table.name for file in files for table in file.tables}
-    there: set[str] = set()
-    for at, file in enumerate(files):
-        if file.uses & {name for later in files[at + 1 :] for name in later.makes}:
-            return False
-        there |= {table.name for table in file.tables}
-        if not (needed(file) | set(file.fills)) & declared <= there:
-            return False
-    return True
-
-
-def needed(file: SqlFile) -> set[str]:
-    """The tables of other files that a file needs before it can run; those that it fills aside."""
-    own = {table.name for table in file.tables}
-    return ({name for table in file.tables for name in table.references} | set(file.touches)) - own
-
-
-def order_fills(files: Sequence[SqlFile], every: Sequence[SqlFile]) -> list[SqlFile]:
-    """Files that only load rows, so that tables which are referred to are filled first."""
-    order = [table.name for file in every for table in file.tables]
-    return sorted(files, key=lambda file: max((order.index(n) for n in file.fills if n in order), default=len(order)))
 
 
 def show_sql(tables: Iterable[DeclaredTable], fills: Iterable[str]) -> str:

@@ -20,7 +20,8 @@ from devenv.init.command import init, project_name, take_back
 from devenv.init.draft import Drafter
 from devenv.init.names import table_variables
 from devenv.init.sheet import Sheet, toml
-from devenv.init.sql_tables import order_files, read_sql
+from devenv.init.sql_order import order_files
+from devenv.init.sql_tables import read_sql
 from devenv.init.survey import survey
 from devenv.init.tables import Found, read_json_tables, read_yaml_tables
 from devenv.init.terraform_tables import read_terraform_tables
