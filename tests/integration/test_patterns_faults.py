@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from devenv.core.errors import StoreError
 from devenv.patterns.judge import judge
 from devenv.patterns.observe import look
 from devenv.patterns.seen import Observed
@@ -444,11 +443,6 @@ def test_the_advised_index_makes_it_sound(dynamodb: Dynamo) -> None:
 
 
 def is_ready(dynamodb: Dynamo) -> bool:
-    """Whether the added index is filled. DynamoDB Local sometimes cannot tell meanwhile."""
-    try:
-        described = dynamodb.call("DescribeTable", {"TableName": "Tab"})["Table"]
-    except StoreError as error:
-        if error.code != "InternalFailure":
-            raise
-        return False
+    """Whether the added index is filled."""
+    described = dynamodb.call("DescribeTable", {"TableName": "Tab"})["Table"]
     return bool(described["GlobalSecondaryIndexes"][0]["IndexStatus"] == "ACTIVE")

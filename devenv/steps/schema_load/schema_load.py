@@ -414,13 +414,7 @@ def wait_active(dynamo: Dynamo, table: str) -> None:
 
 def usable(dynamo: Dynamo, table: str) -> bool:
     """Return True if the table and all its indexes can be used by now."""
-    try:
-        described = describe(dynamo, table)
-    except StoreError as error:
-        # While an index goes, DynamoDB Local at times has it in one list and no longer in another.
-        if error.code != "InternalFailure":
-            raise
-        return False
+    described = describe(dynamo, table)
     return described is not None and is_active(described)
 
 

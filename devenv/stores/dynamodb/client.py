@@ -53,6 +53,10 @@ ANSWER_BYTES: Final = 64_000_000  # The largest real answer is 16 MB; more than 
 ANSWER_S: Final = 10.0
 # DynamoDB Local counts a table's items to describe it: many seconds for millions.
 DESCRIBE_S: Final = 20.0
+# While an index is made or deleted, DynamoDB Local has it in one list and not in another, and fails at once at reads.
+FAILED: Final = b"#InternalFailure"
+FAILED_PAUSES_S: Final = (0.02, 0.05, 0.1, 0.2)
+AT_ONCE_S: Final = 1.0
 
 Item = dict[str, Any]
 
@@ -102,7 +106,8 @@ class Dynamo:
         """One request (`call("GetItem", {...})`) and its answer, both in DynamoDB's JSON.
 
         StoreError: `code` is the AWS error type without prefix; `reached` is False when nothing answered in time
-        or what answered is not DynamoDB. Never sent twice, except a read on a connection that turned out closed.
+        or what answered is not DynamoDB. Never sent twice, except a read: on a connection that turned out closed,
+        and when DynamoDB Local fails at it.
         """
         body = body or {}
         return self._judge(operation, body, *self._exchange(operation, body))
@@ -115,6 +120,17 @@ class Dynamo:
         return answer
 
     def _exchange(self, operation: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
+        """The HTTP status and the body of what answered, after what FAILED_PAUSES_S says."""
+        for pause in FAILED_PAUSES_S:
+            began = time.monotonic()
+            status, answer = self._send_once(operation, body)
+            failed = status == http.client.INTERNAL_SERVER_ERROR and FAILED in answer
+            if not failed or not operation.startswith(READS) or time.monotonic() - began > AT_ONCE_S:
+                return status, answer
+            time.sleep(pause)
+        return self._send_once(operation, body)
+
+    def _send_once(self, operation: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
         """Send one request; the HTTP status and the body of what answered. UsageError for what may not be sent."""
         self._guard(operation, body)
         try:
