@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from devenv.core.errors import DevenvError, StoreError
-from devenv.core.model import POSTGRES, DynamoTarget
+from devenv.core.model import DYNAMODB, POSTGRES, DynamoTarget
 from devenv.core.value import Value
 from devenv.engines.base import Engine
 from devenv.engines.embedded import dynamodb_file
@@ -104,6 +104,11 @@ class FileCopies(Value, frozen=True):
     def copy_from(self, source: Path) -> None:
         """All of it at once."""
         dynamodb_file.copy_store(source, self.store, self.engine.account())
+
+    def swap(self, source: Path, aside: Path | None) -> None:
+        """Stop the server and put the file of a copy into the place of its own, which becomes `aside`."""
+        self.engine.stop(DYNAMODB)
+        dynamodb_file.put_in_place(source, self.store, aside, self.engine.account())
 
     def settle(self, source: Path, ledger: Path) -> None:
         """Nothing: the tables are the very ones of the copy."""

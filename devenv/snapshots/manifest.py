@@ -84,12 +84,17 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class RestoreJournal(msgspec.Struct, frozen=True):
-    """A restore under way, of the snapshot in folder `source`. `kept` is what becomes of the present data."""
+    """A restore under way, of the snapshot in folder `source`. `kept` is what becomes of the present data.
+
+    `running`: Postgres ran. `serving`: DynamoDB did. `whole`: its file is replaced, not written into.
+    """
 
     source: str
     manifest: Manifest
     kept: Manifest | None
     running: bool
+    serving: bool = False
+    whole: bool = False
 
 
 def folder(home: Path) -> Path:

@@ -21,7 +21,7 @@ from devenv.engines.wait import start_store
 from devenv.host import file_clone as copies
 from devenv.host import state, writing
 from devenv.snapshots.databases import copy_database, database_name, postgres_up, rename_database, stores_up
-from devenv.snapshots.item_backup import copies_of, read_cluster
+from devenv.snapshots.item_backup import FileCopies, copies_of, read_cluster
 from devenv.snapshots.manifest import (
     CLUSTER,
     DUMP,
@@ -143,7 +143,12 @@ def put_back(stack: Stack, place: Path, manifest: Manifest, kept: Manifest | Non
     elif kept is not None:
         # Its two halves are set aside one after the other, with writers at work in between.
         kept = msgspec.structs.replace(kept, form="database", database=database_name(stack, kept.name), held=False)
-    journal = RestoreJournal(str(place), manifest, kept, stack.engine.runs(POSTGRES))
+    # To write a large file into that of a running server takes far longer than to start the server on another one.
+    whole = isinstance(copies_of(stack), FileCopies) and dynamodb_file.is_large(place / ITEMS)
+    if whole and manifest.form == "database":
+        stage_items(place / ITEMS, home / ".incoming")
+    runs = stack.engine.runs
+    journal = RestoreJournal(str(place), manifest, kept, runs(POSTGRES), runs(DYNAMODB), whole)
     writing.write_private(home / "restore.json", msgspec.json.encode(journal))
     finish(stack, journal)
 
@@ -190,12 +195,23 @@ def stage(stack: Stack, place: Path, incoming: Path, manifest: Manifest) -> None
         raise state.unwritable(incoming, error) from None
 
 
+def stage_items(source: Path, incoming: Path) -> None:
+    """Copy a snapshot's items beside the data."""
+    try:
+        shutil.rmtree(incoming, ignore_errors=True)
+        incoming.mkdir(mode=0o700)
+        copies.copy_file(str(source), str(incoming / ITEMS), cloning=True)
+    except OSError as error:
+        raise state.unwritable(incoming, error) from None
+
+
 def finish(stack: Stack, journal: RestoreJournal) -> None:
     """Carry out what the journal says, from wherever a killed run had got to."""
     with stores_up(stack), emptied(stack.engine):
         exchange(stack, journal)
-    if journal.running and not stack.engine.runs(POSTGRES):
-        start_store(stack.engine, POSTGRES)
+    for name, ran in ((POSTGRES, journal.running), (DYNAMODB, journal.serving)):
+        if ran and not stack.engine.runs(name):
+            start_store(stack.engine, name)
 
 
 def exchange(stack: Stack, journal: RestoreJournal) -> None:
@@ -207,22 +223,27 @@ def exchange(stack: Stack, journal: RestoreJournal) -> None:
     out = home / ".outgoing" if kept is None or is_kept else kept.with_name(f".new-{kept.name}")
     out.parent.mkdir(mode=0o700, exist_ok=True)
     out.mkdir(mode=0o700, exist_ok=True)
+    place = Path(journal.source)
     if not is_kept:
-        once(items.copy_to, out / items.part)
+        if not journal.whole:
+            once(items.copy_to, out / items.part)
         save_services(stack.engine, out)
+    if isinstance(items, FileCopies) and journal.whole:
+        items.swap(home / ".incoming" / items.part, None if is_kept else out / items.part)
     if journal.manifest.form == "files":
         swap_files(stack, journal, out)
-        items.copy_from(home / ".incoming" / items.part)
+        if not journal.whole:
+            items.copy_from(home / ".incoming" / items.part)
     else:
-        place = Path(journal.source)
         if not is_kept:
             keep_once(home / "ledger.sqlite", out / "ledger.sqlite")
         with postgres_up(stack):
             swap_database(stack, journal)
-        items.copy_from(place / items.part)
+        if not journal.whole:
+            items.copy_from(place / items.part)
         replace_file(place / "ledger.sqlite", home / "ledger.sqlite")
         items.settle(place / items.part, home / "ledger.sqlite")
-    restore_services(stack.engine, Path(journal.source))
+    restore_services(stack.engine, place)
     stack.engine.restore_steps(journal.manifest.marks)
     if kept is not None and journal.kept is not None and not is_kept:
         sealed(out, journal.kept, "template" if journal.kept.form == "database" else "move", time.perf_counter())

@@ -11,7 +11,7 @@ import pytest
 
 from devenv.config.load import data_home
 from tests.e2e import world
-from tests.e2e.test_snapshots import checksum, damage, killed_after
+from tests.e2e.test_snapshots import NEVER, checksum, damage, killed_after
 from tests.support import ProjectDir, reference_project
 
 
@@ -77,6 +77,23 @@ class TestReset:
         ran = fresh.json("reset", "-y")
         assert "a table that the steps do not create: mine" in ran["doubt"]
         assert [table.name for table in world.dynamodb(fresh).tables.all()] == [world.TABLE, "mine"]
+
+    @pytest.mark.long
+    @pytest.mark.parametrize(
+        "call", ["devenv.snapshots.restore.swap_database", "devenv.engines.embedded.dynamodb_file.put_in_place"]
+    )
+    def test_a_killed_reset_of_many_items_is_finished(self, fresh: ProjectDir, call: str) -> None:
+        if any(table.name == "mine" for table in world.dynamodb(fresh).tables.all()):
+            world.dynamodb(fresh).Table("mine").delete()
+        fresh.ok("reset", "-y")
+        after = checksum(fresh)
+        world.sql(fresh, "INSERT INTO activities (user_uuid, message) SELECT uuid, 'mine' FROM users")
+        assert killed_after(fresh, call, "reset", "-y", large=True) == -signal.SIGKILL
+        fresh.ok("up", "--no-backend")
+        assert checksum(fresh) == after
+        world.sql(fresh, "INSERT INTO activities (user_uuid, message) SELECT uuid, 'mine' FROM users")
+        assert killed_after(fresh, NEVER, "reset", "-y", large=True) == 0
+        assert checksum(fresh) == after
 
     @pytest.mark.long
     @pytest.mark.parametrize(

@@ -189,8 +189,24 @@ KILLS = (
     "shutil.rmtree:5",
     "devenv.engines.wait.start_store",
 )
+# The same for DynamoDB's file as a whole.
+KILLS_LARGE = (
+    *KILLS[:3],
+    "devenv.engines.embedded.engine.EmbeddedEngine.stop",
+    "pathlib.Path.rename:2",
+    "pathlib.Path.replace",
+    "devenv.engines.embedded.dynamodb_file.put_in_place",
+    "devenv.engines.embedded.engine.EmbeddedEngine.stop:2",
+    *KILLS[5:],
+    "devenv.engines.wait.start_store:2",
+)
+# Is called by nothing here: the command ends by itself.
+NEVER = "devenv.snapshots.restore.portable"
 KILLED = """
 import importlib, os, signal, sys
+from devenv.engines.embedded import dynamodb_file
+if "EVERY_FILE_IS_LARGE" in os.environ:
+    dynamodb_file.LARGE = 0
 place, _, number = sys.argv[1].partition(":")
 calls = int(number or 1)
 module, names = place, []
@@ -218,37 +234,57 @@ main(sys.argv[2:])
 """
 
 
-def killed_after(project: ProjectDir, call: str, *arguments: str) -> int:
-    """Run a command that is killed right after its first `call` has returned; its exit code."""
+def killed_after(project: ProjectDir, call: str, *arguments: str, large: bool = False) -> int:
+    """Run a command that is killed right after its first `call` has returned; its exit code.
+
+    `large`: DynamoDB's file is treated as a large one.
+    """
     return subprocess.run(
         [sys.executable, "-c", KILLED, call, "--project", str(project.path), *arguments],
-        env=project.environment(),
+        env={**project.environment(), **({"EVERY_FILE_IS_LARGE": "1"} if large else {})},
         cwd=project.path,
         capture_output=True,
         check=False,
     ).returncode
 
 
+def test_a_large_file_of_items_is_put_back_as_a_whole(project: ProjectDir) -> None:
+    before, env = checksum(project), project.env()
+    assert killed_after(project, NEVER, "snapshot", "save", "whole", large=True) == 0
+    change(project, "whole")
+    changed = checksum(project)
+    assert killed_after(project, NEVER, "snapshot", "restore", "whole", large=True) == 0
+    assert checksum(project) == before
+    assert project.env() == env
+    kept = next(each["name"] for each in project.json("snapshot", "list")["snapshots"] if "whole`" in each["reason"])
+    assert killed_after(project, NEVER, "snapshot", "restore", kept, large=True) == 0
+    assert checksum(project) == changed
+    project.ok("snapshot", "restore", "whole")
+    project.ok("snapshot", "delete", "whole")
+
+
 @pytest.mark.long
-def test_a_killed_restore_is_finished_or_taken_back(project: ProjectDir) -> None:
+@pytest.mark.parametrize("large", [False, True])
+def test_a_killed_restore_is_finished_or_taken_back(project: ProjectDir, large: bool) -> None:
+    kills = KILLS_LARGE if large else KILLS
     sums = {}
     for name in ("here", "there"):
-        change(project, f"killed-{name}")
+        change(project, f"killed-{name}-{large}")
         # Items follow changed rows; from here on `up` itself has nothing to change.
         project.ok("up", "--no-backend")
         project.ok("snapshot", "save", name)
         sums[name] = checksum(project)
     now, taken_back, finished = "there", [], []
-    for call in KILLS:
+    for call in kills:
         other = "here" if now == "there" else "there"
-        assert killed_after(project, call, "snapshot", "restore", other) == -signal.SIGKILL, call
+        assert killed_after(project, call, "snapshot", "restore", other, large=large) == -signal.SIGKILL, call
         project.ok("up", "--no-backend")
         seen = checksum(project)
         assert seen in sums.values(), call
         (taken_back if seen == sums[now] else finished).append(call)
         now = now if seen == sums[now] else other
-    assert taken_back == list(KILLS[:2])
-    assert finished == list(KILLS[2:])
+    assert taken_back == list(kills[:2])
+    assert finished == list(kills[2:])
     home = data_home(project.path.resolve())
     assert [path for place in (home, home / "snapshots") for path in place.glob(".*")] == []
     for name in sums:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -26,6 +28,9 @@ BUSY_S: Final = 10.0
 PAUSE_S: Final = 0.005
 LOOK_S: Final = 0.2
 PAGE: Final = 2_000
+# From here on a file is copied as a whole: SQLite copies pages, of 1 kB each, which takes six times as long.
+LARGE: Final = 64_000_000
+COPY: Final = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 
 
 def store_in(home: Path) -> Path:
@@ -44,7 +49,7 @@ def copy_store(source: Path, target: Path, account: Account | None = None, *, du
     `account` owns a new file. Without `durable` a power cut may damage the target. DevenvError.
     """
     if not source.exists() and not target.exists():
-        return
+        return None
     fresh = not target.exists()
     with translated(target):
         if fresh:
@@ -53,10 +58,58 @@ def copy_store(source: Path, target: Path, account: Account | None = None, *, du
             if account is not None:
                 for path in (target.parent, target):
                     os.chown(path, account.uid, account.gid)
+            if is_large(source):
+                return copy_whole(source, target, durable=durable)
         with closing(connect(source if source.exists() else ":memory:")) as reader, closing(connect(target)) as writer:
             if not durable:
                 writer.execute("PRAGMA synchronous = OFF")
             reader.backup(writer, sleep=PAUSE_S)
+    return None
+
+
+def is_large(file: Path) -> bool:
+    """Return True if a file is copied as a whole, where SQLite's locks are not in the way of that."""
+    return os.name == "posix" and file.exists() and file.stat().st_size >= LARGE
+
+
+def copy_whole(source: Path, target: Path, *, durable: bool) -> None:
+    """Copy all bytes of a file that nobody can write to meanwhile. OSError, sqlite3.Error.
+
+    A process of its own does it: one that closes a file loses all of its locks on it (fcntl(2)).
+    """
+    with closing(connect(source)) as reader:
+        reader.execute("BEGIN")
+        # From here on the file is locked against writers, and what a killed one left is undone.
+        reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        command = [sys.executable, "-I", "-S", "-c", COPY, str(source), str(target)]
+        ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            raise OSError(ran.stderr.strip().rpartition("\n")[2])
+        reader.execute("ROLLBACK")
+    if durable:
+        with target.open("rb") as written:
+            os.fsync(written.fileno())
+
+
+def put_in_place(source: Path, target: Path, aside: Path | None, account: Account | None) -> None:
+    """Let `source` become the file of a server that is stopped, and its present file become `aside` (None: it goes).
+
+    Each file is in one place at any moment; called again after a kill, it does what is left. DevenvError.
+    """
+    with translated(target):
+        if not source.exists():
+            return
+        if target.exists():
+            with closing(connect(target)) as last:
+                # What a killed server left is undone: its journal belongs to this file only.
+                last.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if aside is not None and not aside.exists():
+                target.chmod(0o600)
+                target.rename(aside)
+        forget_journal(target)
+        if account is not None:
+            os.chown(source, account.uid, account.gid)
+        source.replace(target)
 
 
 @contextmanager
