@@ -14,6 +14,7 @@ from devenv.doctor.checks.misdeclared import find_misdeclared
 from devenv.doctor.checks.renamed_rows import undo_renaming
 from devenv.doctor.checks.sources import source_line
 from devenv.doctor.checks.statements import literal, name, text, word
+from devenv.doctor.checks.step_programs import may_load
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import EXAMPLES, id_attributes, same_faults
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement, ReadPlan, Relation
@@ -287,7 +288,7 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
         left = len(faults) - sum(len(each.faults) for each in wrong)
         more = f". Then run `devenv doctor` again for the other {number_of(left, 'fault')}" if left else ""
         return Fix("; ".join(told) + more)
-    text = BY_HAND.get(faults[0].kind, "correct the item, or delete it")
+    text = by_hand(facts, faults[0].kind)
     if faults[0].kind == "contradiction" and faults[0].record is not None:
         return Fix(f"{text}. The command shows the item", selection(faults[0].record))
     deletable = [fault for fault in faults if fault.kind in DELETABLE and fault.record is not None]
@@ -317,6 +318,13 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     if count > 1:
         more = f". The command deletes the first of {count} items; `devenv doctor` names the next one"
     return Fix(text + more, deletion(records[place]))
+
+
+def by_hand(facts: DoctorFacts, kind: str) -> str:
+    """The remedy for a class of faults, with the programs that may load what is missing."""
+    missing = {"orphan": "row", "missing_item": "item"}.get(kind)
+    more = may_load(facts.context.settings.steps, missing) if missing else ""
+    return BY_HAND.get(kind, "correct the item, or delete it") + more
 
 
 def origin(facts: DoctorFacts, fault: Fault, seeded: bool) -> str:

@@ -17,6 +17,7 @@ from devenv.core.model import Finding, Fix
 from devenv.core.plural import number_of
 from devenv.core.templates import names_in
 from devenv.doctor.checks.renamed_rows import undo_renaming
+from devenv.doctor.checks.step_programs import may_load
 from devenv.links.faults import places_text
 from devenv.links.fields import is_expired
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement
@@ -224,6 +225,8 @@ def own_findings(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectI
             fix = undo_renaming(inquiry.facts.postgres().catalog, list(renamed.values()))
         else:
             fix = RESTORE if was_seeded(inquiry, folded) else remedy(folded)
+            if folded.kind == "orphan" and fix is not RESTORE:
+                fix = replace(fix, text=fix.text + may_load(inquiry.settings.steps, "row"))
         text = f"{folded.summary}{places_text(folded.faults)}"
         yield Finding(folded.kind, text, folded.cause, fix, folded.subjects, frozenset(about))
 
@@ -275,6 +278,7 @@ def not_found(inquiry: TraceContext, near: Sequence[str]) -> Finding:
     text = f"there is no {question.subject} {question.identifier}"
     cause = "; ".join(near) if near else "no item of any declared table has this id, in any spelling"
     fix = another_id(inquiry) or Fix("load it", "devenv up")
+    fix = Fix(fix.text + may_load(inquiry.settings.steps, "item"), fix.command)
     return Finding(
         "missing_item", text, cause, fix, (question.identifier or "",), frozenset([question.identifier or ""])
     )

@@ -18,6 +18,7 @@ from devenv.core.model import Finding, Fix, PostgresTarget
 from devenv.core.templates import names_in
 from devenv.doctor.checks.renamed_rows import undo_renaming
 from devenv.doctor.checks.settings import is_postgres_url, parse_database
+from devenv.doctor.checks.step_programs import may_load
 from devenv.links.facts import look_up_renamed
 from devenv.links.renamed import Place
 from devenv.links.values import canonical, is_placeholder, uuid_text
@@ -208,7 +209,8 @@ def nobody(inquiry: TraceContext, declared: Person, people: Sequence[Row], membe
         known = members().ids
         asker = next((str(row[declared.name]) for row in people if canonical(row[declared.id]) in known), names[0])
         cause = f"either the {declared.name} is wrong, or its row was deleted"
-        fix = Fix("run it as an existing user", command(inquiry, asker))
+        again = may_load(inquiry.settings.steps, "row")
+        fix = Fix(f"run it as an existing user{again}", command(inquiry, asker))
     return Finding("missing_row", text, cause, fix, (user,), about(declared))
 
 
@@ -314,9 +316,12 @@ def no_row(inquiry: TraceContext, text: str) -> tuple[str, Fix]:
         other = another_id(inquiry)
     except StoreError:
         other = None
+    again = may_load(inquiry.settings.steps, "row")
     if not value or other is None:
-        return "the rows do not match what the request needs", Fix("correct `sql` in devenv.toml, or add the row")
-    return "either the id is wrong, or its row was deleted", other
+        return "the rows do not match what the request needs", Fix(
+            f"correct `sql` in devenv.toml, or add the row{again}"
+        )
+    return "either the id is wrong, or its row was deleted", Fix(other.text + again, other.command)
 
 
 def explain_lost(inquiry: TraceContext, loaded: Sequence[tuple[Place, str, Row]]) -> tuple[str, Fix]:
