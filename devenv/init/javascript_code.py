@@ -23,6 +23,7 @@ from devenv.init.javascript_tables import MAKES, is_request, read_tables
 from devenv.init.javascript_types import field_types, parameter_types, tested
 from devenv.init.javascript_values import all_exports, constants_of, modules_at, required, taken
 from devenv.init.javascript_variables import script_uses
+from devenv.init.plain_lists import has_plain_lists, is_in_list
 from devenv.init.routes import Route
 from devenv.init.source import Scope
 from devenv.init.sql_tables import DeclaredTable
@@ -349,9 +350,10 @@ def shape(node: ast.Dict, function: Function, scope: Scope, keys: frozenset[str]
 
 def objects(script: JsScript, parser: JsParser) -> Iterator[tuple[ast.Dict, JsFunction | None]]:
     """The objects that stand where a value stands, in a function."""
+    plain = has_plain_lists(script.text)
     for at, token in enumerate(script.tokens):
         if token.text == "{" and script.word(at - 1) in ("(", "=", ",", ":", "[", "return", "?"):
-            if is_answer(script, at):
+            if is_answer(script, at) or (plain and is_in_list(script, at)):
                 continue
             node, _ = parser.object(at, 0)
             block = script.block_of(at)

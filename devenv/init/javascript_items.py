@@ -9,6 +9,7 @@ from typing import Final
 
 from devenv.init.golang import GoParser
 from devenv.init.javascript import JsFunction, JsParser, JsScript
+from devenv.init.plain_lists import has_plain_lists, is_in_list
 from devenv.init.source import IN_BRACES, Scope, TextFunction, Unclear, template_of
 from devenv.init.written_items import MOST, Binding, Item, Keys, arguments, items_of, turns
 
@@ -59,11 +60,11 @@ def every_item(script: JsScript, module: Scope, scopes: Mapping[JsFunction, Scop
     """The same, without an end."""
     if not keys:
         return
-    parser = JsParser(script)
+    parser, plain = JsParser(script), has_plain_lists(script.text)
     for at, token in enumerate(script.tokens):
         if token.text != "{" or script.word(at - 1) not in BEFORE_VALUE:
             continue
-        if is_answer(script, at):
+        if is_answer(script, at) or (plain and is_in_list(script, at)):
             continue
         node, _ = parser.object(at, 0)
         if not isinstance(node, ast.Dict) or len(node.keys) < 2:

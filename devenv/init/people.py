@@ -56,7 +56,7 @@ def find_person(
         named = [f"{singular(table.name)}_{each}" for each in ID_NAMES]
         id_ = next((c.name for c in table.columns if c.name in ID_NAMES or (c.primary and c.name in named)), None)
         name = next((n for n in NATURAL if table.column(n)), None)
-        shown = table.name in authenticated or shows_people(table)
+        shown = table.name in authenticated or (shows_people(table) and not (name == "name" and is_bare(table)))
         if id_ and name and shown and (table.name in led or table.name in USERS):
             return table, id_, name, sign_in_column(table)
     return None
@@ -68,6 +68,12 @@ def shows_people(table: DeclaredTable) -> bool:
     personal = any(snake(column.name) in PERSONAL for column in table.columns)
     # `external_id` alone is that of a thing, too.
     return is_called_people(table) or personal or (signing is not None and snake(signing) != "external_id")
+
+
+def is_bare(table: DeclaredTable) -> bool:
+    """Return True for a table that is not called users and has no column that only people have: `agents (id, name)`."""
+    personal = any(snake(column.name) in PERSONAL for column in table.columns)
+    return table.name not in USERS and not personal and sign_in_column(table) is None
 
 
 def is_called_people(table: DeclaredTable) -> bool:

@@ -74,3 +74,23 @@ def test_the_table_of_an_opaque_token_is_the_person(tmp_path: Path) -> None:
     settings, _ = made(tmp_path, files | {"auth.py": lookup})
     assert settings.person is not None
     assert settings.person.table == "public.keepers"
+
+
+@pytest.mark.parametrize(
+    ("more", "person"), [("", None), ("  @Column({ unique: true }) email: string;\n", "public.agents")]
+)
+def test_a_name_alone_makes_no_people_of_entities(tmp_path: Path, more: str, person: str | None) -> None:
+    entity = (
+        "import { Entity, PrimaryGeneratedColumn, Column } from 'typeorm';\n"
+        "@Entity('agents')\nexport class Agent {\n  @PrimaryGeneratedColumn('uuid') id: string;\n"
+        f"  @Column() name: string;\n{more}}}\n"
+    )
+    table = TABLE.replace('"pk"', '"agent_id"')
+    repo = (
+        'import boto3\ntable = boto3.resource("dynamodb").Table("bees")\n'
+        'def add(agent_id, at, text):\n    table.put_item(Item={"agent_id": agent_id, "sk": at, "text": text})\n'
+    )
+    package = '{"name": "a", "dependencies": {"typeorm": "0.3", "pg": "8"}}'
+    files = {"package.json": package, "src/agent.entity.ts": entity, "tables.py": table, "repo.py": repo}
+    settings, _ = made(tmp_path, files)
+    assert (settings.person.table if settings.person else None) == person
