@@ -28,10 +28,11 @@ from devenv.trace.answers import form_of_items, forms_of_answer, names_of_entrie
 from devenv.trace.judge.library import judge_library
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.environment import find_diverted, place_call
-from devenv.trace.layers.functions import lacks_arguments, look_for, needs_arguments
+from devenv.trace.layers.functions import look_for, needs_arguments
 from devenv.trace.layers.namesakes import find_namesake
 from devenv.trace.layers.pattern import declared_guard
 from devenv.trace.layers.roles import explain_role
+from devenv.trace.layers.startup import needs_start
 from devenv.trace.layers.tapped import Watched, watching
 from devenv.trace.observation import LibraryObservation, Observation, Ran
 from devenv.trace.question import TraceContext
@@ -169,7 +170,8 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
         ended = finish(running, order.section.seconds)
         ended_other = finish(other, order.section.seconds) if other is not None else None
     (ran, *others), left = read_runs(inquiry, order, ended, mine)
-    if unmade := needs_arguments(inquiry.facts.context.root, keys_of(inquiry), order.section.function or "", ran):
+    root, function = inquiry.facts.context.root, order.section.function or ""
+    if unmade := uncallable(root, order.folder, keys_of(inquiry), function, ran):
         return LibraryObservation(request=request_text(order), unasked=unmade, declared=True)
     corrected = None
     if ended_other is not None:
@@ -179,6 +181,10 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
     guards = [replace(one, denied=explain_role(inquiry, one), namesake=find_namesake(inquiry, one)) for one in guards]
     declared = declared_guard(inquiry, inquiry.question.trace.pattern, given.person)
     patterns = [declared_guard(inquiry, guard.section.pattern, given.person) for guard in order.guards]
+    unmade_guards = [
+        uncallable(root, order.folder, keys_of(inquiry, number), guard.section.function, one)
+        for number, (guard, one) in enumerate(zip(order.guards, guards, strict=False))
+    ]
     changed = left.get("environ") or {}
     return LibraryObservation(
         request=request_text(order),
@@ -195,11 +201,13 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
         corrected=corrected,
         page=page,
         guards=tuple(
-            (guard, pattern) for guard, pattern in zip(guards, patterns, strict=False) if not lacks_arguments(guard)
+            (guard, pattern)
+            for guard, pattern, why in zip(guards, patterns, unmade_guards, strict=False)
+            if why is None
         ),
         diverted=find_diverted(inquiry, changed) if changed else (),
         code_changed=str(left["newest"][0]) if inquiry.application.started and left.get("newest") else None,
-        uncovered=tuple(unmade_guards(inquiry, order, guards))
+        uncovered=tuple(filter(None, unmade_guards))
         + tuple(f"{name} (it needs a value of the user that is not known)" for name in order.left_out),
         notes=(
             *(f"the code changes {name} in its own environment" for name in telling(inquiry, changed)),
@@ -209,12 +217,9 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
     )
 
 
-def unmade_guards(inquiry: TraceContext, order: Order, guards: Sequence[Ran]) -> Iterator[str]:
-    """Sentences for the guards that devenv.toml names in a way that cannot be called."""
-    root = inquiry.facts.context.root
-    for number, (guard, ran) in enumerate(zip(order.guards, guards, strict=False)):
-        if unmade := needs_arguments(root, keys_of(inquiry, number), guard.section.function, ran):
-            yield unmade
+def uncallable(root: Path, folder: Path, keys: Keys, function: str, ran: Ran) -> str | None:
+    """Why a failed call is no fault of the code: the name needs arguments, or the function the application's start."""
+    return needs_arguments(root, keys, function, ran) or needs_start(root, folder, keys, ran)
 
 
 def telling(inquiry: TraceContext, changed: Mapping[str, Any]) -> Iterable[str]:
