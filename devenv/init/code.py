@@ -116,11 +116,12 @@ class Attribute(Value, frozen=True):
 
 
 class Shape(Value, frozen=True):
-    """One item that the code writes."""
+    """One item that the code writes. `target` is its table, or what the code calls that: `sessions_table`; or ""."""
 
     function: Function
     line: int
     attributes: Mapping[str, Attribute]
+    target: str = ""
 
 
 class Code(Value, frozen=True):
@@ -186,11 +187,12 @@ def read_code(
         # What is shown of the items that it asked for is no item.
         views = {id(n.elt) for n in nodes if isinstance(n, ast.ListComp | ast.GeneratorExp)} if asked else set()
         handed = {id(word.value) for n in nodes if isinstance(n, ast.Call) for word in n.keywords if word.arg == "Item"}
+        targets = dict(written_to(nodes, scope))
         for node in nodes:
             # `Item=dict(key(id), name=name)`, `Item=key(id) | {…}`.
             whole = dict_of(node, scope) if id(node) in handed and isinstance(node, ast.Call | ast.BinOp) else node
             if id(node) not in views and (shape := read_shape(whole, function, scope, keys, sure=id(node) in handed)):
-                shapes.append(shape)
+                shapes.append(replace(shape, target=targets.get(id(node), "")))
     nodes = list(ast.walk(tree))
     strings = {
         node.value: node.lineno for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
@@ -221,6 +223,22 @@ def read_code(
         unfollowed=tuple(given_ones),
         checks_audience=any(isinstance(node, ast.keyword) and node.arg == "audience" for node in nodes),
     )
+
+
+def written_to(nodes: Sequence[ast.AST], scope: Scope) -> Iterator[tuple[int, str]]:
+    """(id of the node of an item, the table that it is put into, by its name or by what the code calls it)."""
+    given = {t.id: n.value for n in nodes if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
+    for node in nodes:
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        words = {word.arg: word.value for word in node.keywords}
+        if (item := words.get("Item")) is None:
+            continue
+        item = given.get(item.id, item) if isinstance(item, ast.Name) else item
+        named = plain_value(words.get("TableName"), scope) or table_of(node.func.value, scope)
+        place = node.func.value
+        called = place.attr if isinstance(place, ast.Attribute) else place.id if isinstance(place, ast.Name) else ""
+        yield id(item), named if isinstance(named, str) else called
 
 
 def is_address(text: str, fallbacks: Collection[str | None]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from devenv.config.schema import DECLARED_TYPES
 from devenv.init.code import Attribute, Query, Shape
+from devenv.init.names import bare
 from devenv.init.survey import Survey
 from devenv.init.tables import Found
 
@@ -80,11 +81,11 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
     bare = {
         table.table
         for shape in shapes
-        if (table := owner_of(shape.attributes, survey.tables))
+        if (table := owner_of(shape, survey.tables))
         and not PLACE.sub("", shape.attributes[key_of(table)[0]].template or "")
     }
     for shape in shapes:
-        table = owner_of(shape.attributes, survey.tables)
+        table = owner_of(shape, survey.tables)
         if table is None:
             continue
         hash_key = key_of(table)[0]
@@ -404,9 +405,15 @@ def type_of_text(text: str) -> str:
     return "time" if MOMENT.match(text) else "string"
 
 
-def owner_of(attributes: Mapping[str, Attribute], tables: Iterable[Found]) -> Found | None:
-    """The table whose key an item has."""
-    return next((table for table in tables if set(key_of(table)) <= set(attributes)), None)
+def owner_of(shape: Shape, tables: Iterable[Found]) -> Found | None:
+    """The table whose key an item has: the one that it is put into, else the first."""
+    fitting = [table for table in tables if set(key_of(table)) <= set(shape.attributes)]
+    if len(fitting) > 1 and shape.target:
+        word = bare(re.sub(r"(?i)_?table$", "", shape.target))
+        exact = [table for table in fitting if table.table == shape.target or bare(table.table) == word]
+        like = exact or [table for table in fitting if word and bare(table.table).endswith(word)]
+        fitting = like if len(like) == 1 else fitting
+    return next(iter(fitting), None)
 
 
 def key_of(table: Found) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape, unfollowed
+from devenv.init.conditions import plain_value
 from devenv.init.dict_functions import script_dicts
 from devenv.init.electrodb import Model, model_queries, model_shape, of_models, read_models
 from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script
@@ -25,7 +26,7 @@ from devenv.init.javascript_values import all_exports, constants_of, modules_at,
 from devenv.init.javascript_variables import script_uses
 from devenv.init.plain_lists import has_plain_lists, is_in_list
 from devenv.init.routes import Route
-from devenv.init.source import Scope
+from devenv.init.source import Scope, entries
 from devenv.init.sql_tables import DeclaredTable
 from devenv.init.tables import Found
 from devenv.init.used_keys import KeyUse, use_of
@@ -246,9 +247,9 @@ def read_script(
                 if helper or query:
                     helpers.setdefault(block, []).append(helper)
         elif token.text in WRITES:
-            shapes += [
-                s for d in items_of(request_at(parser, opening, scope), scope) if (s := shape(d, function, scope, keys))
-            ]
+            sent = request_at(parser, opening, scope)
+            items = [s for each in items_of(sent, scope) if (s := shape(each, function, scope, keys))]
+            shapes += [replace(each, target=target_of(sent, scope)) for each in items]
     written = {(each.function.name, each.line) for each in shapes}
     for node, block in objects(script, parser):
         # Outside of functions, only a script that writes has items.
@@ -346,6 +347,15 @@ def shape(node: ast.Dict, function: Function, scope: Scope, keys: frozenset[str]
     """An item that is written, in whichever function."""
     made = read_shape(node, replace(function, name=function.name or "item"), scope, keys)
     return replace(made, function=function) if made else None
+
+
+def target_of(request: ast.Dict | None, scope: Scope) -> str:
+    """The table of a request, by its name or by what the code calls it: `this.sessionsTable`; "" for none."""
+    given = entries(request, scope).get("TableName") if request is not None else None
+    named = plain_value(given, scope)
+    if isinstance(named, str):
+        return named
+    return given.attr if isinstance(given, ast.Attribute) else given.id if isinstance(given, ast.Name) else ""
 
 
 def objects(script: JsScript, parser: JsParser) -> Iterator[tuple[ast.Dict, JsFunction | None]]:
