@@ -24,7 +24,8 @@ def config_show() -> None:
 
 def config_check(
     live: Annotated[
-        bool, typer.Option("--live", help="Also check in the stores that the tables and columns it names exist.")
+        bool,
+        typer.Option("--live", help="Also check that the tables and columns named in devenv.toml exist in the stores."),
     ] = False,
 ) -> None:
     """Validate devenv.toml and the files it names; all mistakes at once, each with its line."""

@@ -39,7 +39,7 @@ def up(
     engine: EngineOption = None,
     no_backend: Annotated[bool, typer.Option("--no-backend", help="Start the stores only.")] = False,
     strict_ports: Annotated[
-        bool, typer.Option("--strict-ports", help="Fail if a port is taken; do not use the next free one.")
+        bool, typer.Option("--strict-ports", help="Fail if a port is taken; do not use another free port.")
     ] = False,
     timings: Annotated[bool, typer.Option("--timings", help="Print how long each part took.")] = False,
     mark: Annotated[
@@ -54,7 +54,7 @@ def up(
         bool | None,
         typer.Option(
             "--prepare/--no-prepare",
-            help="Install what the project's lock file lists, if there is no environment yet. Default: ask.",
+            help="Install what the lock file lists, if there is no environment yet or the file changed. Default: ask.",
         ),
     ] = None,
 ) -> None:

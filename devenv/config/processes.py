@@ -28,7 +28,7 @@ class Ready(Section, frozen=True):
 class OwnService(Section, frozen=True):
     """`[services.<name>]`: a process that `up` starts, in `folder`, once the services in `depends_on` are ready.
 
-    A store in `depends_on` is ready when its data is loaded. `port`: the next free one is used when it is taken; 0: any
+    A store in `depends_on` is ready when its data is loaded. `port`: if taken, another free port is used; 0: any
     free one. `{port}`, `{python}`, the placeholders of `[env]` and `{NAME_url}`, `{NAME_port}` of every service are
     filled in inside command, env and ready's command. `python` is this service's interpreter.
 

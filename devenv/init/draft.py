@@ -267,9 +267,7 @@ class Drafter(StepDrafter):
             self.application_command = tuple(shown)
         if found.skipped:
             said = "; ".join(found.skipped)
-            self.sheet.comment(
-                f"Not run here, though the container runs it before this: {said}. That is for the steps."
-            )
+            self.sheet.comment(f"The container first runs `{said}`; this command leaves that out. Add it to the steps.")
         if found.environment:
             self.sheet.key("env", dict(found.environment))
         if found.folder != ".":

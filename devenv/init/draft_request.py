@@ -72,9 +72,10 @@ class RequestDrafter(LibraryDrafter):
         does = "reads these items" if calls or between & route.calls else f"does not call {function.short}"
         what = f" (an object with {', '.join(route.fields)})" if route.fields else ""
         self.sheet.note(
-            f"{route.path} ({route.file}:{route.line}) {does}, but its answer is not seen to list them{what}: layer"
-            f" http is left out. If the answer lists them with their id, declare ids.http (the id's field, such as"
-            f' {shown}) and [trace.{pattern.name}.request] path = {toml(route.path)}, items = "{LIST_FIELD}".',
+            f"{route.path} ({route.file}:{route.line}) {does}, but devenv could not see that its answer lists"
+            f" them{what}: layer http is left out. If the answer lists them with their id, declare ids.http (the id's"
+            f" field, such as {shown}) and [trace.{pattern.name}.request] path = {toml(route.path)},"
+            f' items = "{LIST_FIELD}".',
             below=False,
         )
 

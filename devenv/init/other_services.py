@@ -145,7 +145,7 @@ def write_program(
     if not found.command:
         return  # It is listed.
     environment, left = variables_of(service, found, survey)
-    when = f" Compose starts it with the profile {' or '.join(service.profiles)} only." if service.profiles else ""
+    when = f" Compose starts it only with profile `{'` or `'.join(service.profiles)}`." if service.profiles else ""
     lost = f" Not copied: its variables {', '.join(left)}." if left else ""
     sheet.ask(f"Should `devenv up` start {service.name} ({service.file}), too?{when}{lost}")
     sheet.section("services", name)

@@ -75,7 +75,7 @@ def faults(query: Query) -> Iterator[str]:
     if query.function.name:
         for attribute, template in query.key.items():
             if UUID.search(template):
-                yield f"the id in {attribute} is written into the code"
+                yield f"the value of key attribute `{attribute}` is a fixed id in the code"
 
 
 def review_folder(root: Path) -> Review:

@@ -73,7 +73,7 @@ def choose_sql(
             continue
         twice = [table.name for table in read.tables if table.name in owners]
         if twice and all(table.name in owners or table.name in LEDGERS for table in read.tables):
-            reasons.append(f"{name}: {owners[twice[0]]} makes table {twice[0]} already")
+            reasons.append(f"{name}: table {twice[0]} is already made by {owners[twice[0]]}")
             continue
         if migrations and PurePath(name).parent == PurePath(migrations.files[0]).parent and not read.fills:
             reasons.append(
@@ -110,7 +110,7 @@ def other_scripts(
             found |= {each: f"not loaded: only {name} includes it" for each in files if each not in used}
             found[name] = f"not loaded: {by} gives the container {first} instead"
         elif twice := sorted(made & {*makes(name, texts[name])}):
-            found[name] = f"not loaded: {by} gives the container {first}, which makes {twice[0]} already"
+            found[name] = f"not loaded: {by} gives the container {first}, which already makes {twice[0]}"
     return found
 
 

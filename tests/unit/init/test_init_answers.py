@@ -79,7 +79,7 @@ def test_an_answer_that_does_not_show_the_items_is_a_question(tmp_path: Path, bo
     assert trace.ids == {"dynamodb": "at", "library": "at"}
     (edit,) = report["edits"]
     assert "/hives/{code}/visits (app.py:8)" in edit
-    assert "is not seen to list them" in edit
+    assert "devenv could not see that its answer lists them" in edit
     assert (f"(an object with {fields})" in edit) == bool(fields)
     written = (tmp_path / "devenv.toml").read_text()
     assert 'path = "/hives/{code}/visits"' not in "\n".join(

@@ -78,7 +78,7 @@ def test_only_the_last_part_of_a_containers_command_is_the_server(tmp_path: Path
     settings, _ = made(tmp_path, {**ROWS, "compose.yaml": COMPOSE.format(command=line)})
     assert settings.backend is not None
     assert settings.backend.command == ["bin/rails", "s", "-p", "{port}"]
-    said = "Not run here, though the container runs it before this: mkdir -p tmp; bin/rails db:create db:migrate."
+    said = "The container first runs `mkdir -p tmp; bin/rails db:create db:migrate`; this command leaves that out."
     assert said in " ".join((tmp_path / "devenv.toml").read_text().replace("#", " ").split())
 
 

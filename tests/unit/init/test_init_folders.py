@@ -48,7 +48,7 @@ def test_a_dump_of_what_migrations_make_is_not_run_again(tmp_path: Path) -> None
     dump += "INSERT INTO schema_migrations (version) VALUES ('1');\n"
     settings, body = made(tmp_path, {"db/migrations/20240101_users.sql": up, "db/schema.sql": dump})
     assert settings.steps.setup.files == []
-    assert "db/schema.sql: the migrations (dbmate) makes table users already" in body["unused"]
+    assert "db/schema.sql: table users is already made by the migrations (dbmate)" in body["unused"]
 
 
 def test_tables_that_are_not_read_are_tables(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_every_sql_file_is_used_in_order_or_listed_with_the_reason(tmp_path: Pat
         "db/queries/by_handle.sql: it only reads",
         "docker-compose.yml: suggests DynamoDB, but no table was found, neither a definition nor a query: if the"
         " project has one, write its CreateTable request as JSON and name the file in [steps.schema-load]",
-        "docs/copy.sql: db/02_tables.sql makes table users already",
+        "docs/copy.sql: table users is already made by db/02_tables.sql",
         "notes.sql: it has no statement",
         "tests/fixtures/rows.sql: it is in a folder of tests",
     ]
@@ -135,7 +135,7 @@ def test_a_schema_that_the_migrations_make_too_is_not_loaded_twice(tmp_path: Pat
         },
     )
     assert settings.steps.setup.files == ["db/seed.sql"]
-    assert body["unused"] == ["db/schema.sql: the migrations (flyway) makes table orders already"]
+    assert body["unused"] == ["db/schema.sql: table orders is already made by the migrations (flyway)"]
 
 
 def test_migrations_of_an_unknown_tool_are_named_with_the_setting(tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_what_is_wrong_in_a_query_is_named_with_its_line(tmp_path: Path) -> None
         "app.py:7: the expression uses :id, which has no value: DynamoDB refuses the query",
         "app.py:7: begins_with(sk, str(datetime.now().year)) depends on today's date: older items are never read",
         "app.py:11: Limit 20 without a further page: the list ends after 20 items",
-        "app.py:15: the id in id is written into the code",
+        "app.py:15: the value of key attribute `id` is a fixed id in the code",
     ]
 
 

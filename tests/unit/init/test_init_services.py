@@ -77,7 +77,7 @@ def test_a_worker_a_second_program_and_a_cache(tmp_path: Path) -> None:
     assert settings.env["REDIS_URL"] == "{store_url}"
     assert settings.env["ADDR"] == "redis://:{store_password}@127.0.0.1:{store_port}/2"
     flat = text.replace("\n# ", " ")
-    assert "Compose starts it with the profile jobs only." in flat
+    assert "Compose starts it only with profile `jobs`." in flat
     assert "Not copied: its variables API_TOKEN, REDIS_HOST." in flat
     assert "hunter2" not in text
     assert body["edits"] == []
