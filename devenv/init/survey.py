@@ -353,6 +353,7 @@ def survey(root: Path) -> Survey:
             *done_by_programs(texts, in_programs, {*known, *(table.name for table in of_sql)}),
             *lost,
             *unread,
+            *unused.tables_in_tests(texts, {table.file for table in settled}),
             *unasked_routes(java),
             *said_of_start(texts, boot=spring is not None, migrated=migrations is not None),
             *other_migrations(names, texts, migrations),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from devenv.init.code import Code
@@ -26,6 +26,14 @@ KINDS: Final = (
     ((".ts", ".js", ".mjs", ".cjs"), re.compile(r"\bdynamoose\.(?:model|Table)\b|from\s+['\"]electrodb"), "a model"),
     ((".ts", ".js"), re.compile(r"\bnew\s+(?:sst\.(?:aws\.)?)?(?:Dynamo|Table)\(\s*(?:this|stack|['\"])"), "SST"),
 )
+# How tests make tables, in the languages whose tests are not read.
+IN_TESTS: Final = (
+    ((".ts", ".tsx", ".js", ".mjs", ".cjs"), re.compile(r"\bnew\s+CreateTableCommand\s*\(|\.createTable\(\s*\{")),
+    ((".py",), re.compile(r"\bcreate_table\((?=[^;]{0,2000}\bKeySchema\b)", re.DOTALL)),
+    ((".go",), re.compile(r"\bCreateTableInput\s*\{")),
+)
+FOLDER: Final = re.compile(r"(?:^|/)(?:tests?|__tests__|spec)/")
+TEST: Final = re.compile(rf"{FOLDER.pattern}|\.(?:test|spec)\.\w+$|(?:^|/)(?:test_|conftest)[^/]*$|_test\.go$")
 SUFFIXES: Final = frozenset(suffix for suffixes, _, _ in KINDS for suffix in suffixes)
 SHOWN: Final = 3
 
@@ -41,6 +49,20 @@ def unread_tables(texts: Mapping[str, str]) -> list[str]:
                 what = "Kotlin" if name.endswith(".kt") else what
                 said.append(f"{name}:{line}: a table definition in {what}, which devenv does not read: {REQUEST}")
                 break
+    return said
+
+
+def tables_in_tests(texts: Mapping[str, str], used: Collection[str]) -> list[str]:
+    """Sentences about files of tests that make tables of DynamoDB, but those whose tables are `used`."""
+    said = []
+    for name, text in texts.items():
+        if name in used or not TEST.search(name) or "dynamodb" not in text.lower():
+            continue
+        for suffixes, pattern in IN_TESTS:
+            if name.endswith(suffixes) and (found := pattern.search(text)):
+                line = text.count("\n", 0, found.start()) + 1
+                where = "a folder of tests" if FOLDER.search(name) else "a test"
+                said.append(f"{name}:{line}: a table definition in {where}, so it is not used")
     return said
 
 

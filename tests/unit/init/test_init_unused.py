@@ -75,3 +75,29 @@ def test_a_script_whose_question_is_open_is_listed(tmp_path: Path) -> None:
     files = {"db.sql": "CREATE TABLE a (id int);", "tools/tables.py": CREATOR}
     _, body = made(tmp_path, files, yes=False)
     assert [each for each in body["unused"] if each.startswith("tools/tables.py")]
+
+
+MAKES = (
+    "import { CreateTableCommand } from '@aws-sdk/client-dynamodb';\n\nawait ddb.send(new CreateTableCommand({}));\n"
+)
+IN_PYTHON = "import boto3\n\nboto3.client('dynamodb').create_table(TableName='t', KeySchema=[])\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("test/prepare.ts", MAKES, "test/prepare.ts:3: a table definition in a folder of tests, so it is not used"),
+        ("src/shop.test.ts", MAKES, "src/shop.test.ts:3: a table definition in a test, so it is not used"),
+        ("tests/conftest.py", IN_PYTHON, "tests/conftest.py:3: a table definition in a folder of tests, so it is not"),
+        (
+            "it/store_test.go",
+            'import "dynamodb"\n\nx := dynamodb.CreateTableInput{}\n',
+            "it/store_test.go:3: a table def",
+        ),
+        # A table of Postgres.
+        ("test/knex.js", "// no dynamodb\nknex.schema.createTable('carts', (t) => t.increments());\n", None),
+    ],
+)
+def test_a_definition_of_tests_is_listed(tmp_path: Path, file: str, text: str, said: str | None) -> None:
+    found = [line for line in survey(write(tmp_path, {file: text})).unused if "table definition in a" in line]
+    assert [line[: len(said or "")] for line in found] == ([said] if said else [])
