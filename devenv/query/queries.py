@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from itertools import islice
 from typing import Any, NoReturn
 
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
+from devenv.core.late import late
 from devenv.core.model import Report
 from devenv.core.plural import number_of
 from devenv.core.portable import portable
@@ -20,6 +22,9 @@ from devenv.stores.dynamodb.key_schema import place_of
 from devenv.stores.dynamodb.partiql import Amount, UnreadableStatement, amount_of, parse, statement_hint
 
 START_HINT = "devenv up"
+# With a list of attributes, DynamoDB Local fails on this order; DynamoDB does not.
+DESCENDING = late(r"\bORDER\s+BY\b[^']*\bDESC\b", re.IGNORECASE)
+NEWEST = "DynamoDB Local has no descending order of chosen attributes: write SELECT *, or devenv ddb query … --newest"
 # A statement that somebody typed and waits for may take longer than one of a file.
 TYPED_S = 30.0
 
@@ -187,6 +192,8 @@ def ask(dynamodb: Dynamo, body: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         return dynamodb.call("ExecuteStatement", body)
     except StoreError as error:
+        if error.code == "InternalFailure" and DESCENDING.search(body["Statement"]):
+            error.with_hint(NEWEST)
         if error.reached and (hint := statement_hint(body["Statement"])):
             error.with_hint(hint)
         raise
@@ -276,7 +283,7 @@ def items_report(stack: Stack, items: Sequence[Mapping[str, Any]], more: str, *,
     columns = [name for name in first if name in found] + [name for name in found if name not in first]
     values = map(plain, items)
     rows = [[item.get(name) for name in columns] for item in values]
-    report = rows_report(stack, "ddb", columns, rows, count(rows, "item") + more)
+    report = rows_report(stack, "ddb", columns, rows, count(rows, "item") + more, fractions=True)
     return replace(report, body={**report.body, "items": list(items)})
 
 
@@ -286,8 +293,15 @@ def count(rows: Sequence[object], noun: str) -> str:
 
 
 def rows_report(
-    stack: Stack, command: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], summary: str
+    stack: Stack,
+    command: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    summary: str,
+    *,
+    fractions: bool = False,
 ) -> Report:
     """A report of rows, with values that JSON can carry."""
-    body = {"columns": list(columns), "rows": [[portable(value) for value in row] for row in rows], "summary": summary}
+    carried = [[portable(value, fractions=fractions) for value in row] for row in rows]
+    body = {"columns": list(columns), "rows": carried, "summary": summary}
     return Report(command, stack.settings.project.name, Exit.DONE, body)

@@ -47,6 +47,16 @@ def test_query_narrows_the_sort_key(running: ProjectDir) -> None:
     assert [item["sk"]["S"] for item in query(running, f"sk={times[5]}")] == [times[5]]
 
 
+def test_a_fraction_is_a_number_in_json(running: ProjectDir) -> None:
+    item = '{"pk": "PLACE#1", "sk": "1", "lat": 53.5, "at": {"deep": [0.25]}, "no": 7}'
+    running.ok("ddb", "put", TABLE, item, "--write")
+    try:
+        (shown,) = json.loads(running.ok("ddb", "query", TABLE, "pk=PLACE#1", "--format", "json").out)
+        assert (shown["lat"], shown["at"], shown["no"]) == (53.5, {"deep": [0.25]}, 7)
+    finally:
+        running.ok("ddb", "delete", TABLE, "pk=PLACE#1", "sk=1", "--write")
+
+
 def test_query_uses_an_index(running: ProjectDir) -> None:
     words = ("ddb", "query", TABLE, f"message_group_uuid={GROUP[4:]}", "--index", "message-group-sk-index")
     assert len(running.json(*words)["items"]) == 2

@@ -444,6 +444,16 @@ def test_what_a_statement_amounts_to_is_reported(shop: ProjectDir) -> None:
     assert shop.devenv("ddb", "sql", 'SELECT * FROM "shop-orders"."by-name" WHERE a = 1').code == 2
 
 
+def test_a_descending_order_has_the_command_that_gives_it(shop: ProjectDir) -> None:
+    chosen = 'SELECT placed FROM "shop-orders" WHERE customer_no = 1 ORDER BY placed DESC'
+    ran = shop.devenv("ddb", "sql", chosen)
+    assert "InternalFailure" in ran.err
+    assert "hint: DynamoDB Local has no descending order of chosen attributes: write SELECT *, or devenv" in ran.err
+    rows = shop.json("ddb", "sql", chosen.replace("placed FROM", "* FROM"))
+    days = [row[rows["columns"].index("placed")] for row in rows["rows"]]
+    assert days == sorted(days, reverse=True) != sorted(days)
+
+
 def test_a_statement_that_dynamodb_refuses_has_its_own_words(shop: ProjectDir) -> None:
     ran = shop.devenv("ddb", "sql", "SELECT * FROM shop-orders WHERE customer_no = 1")
     assert ran.code == 1
