@@ -89,9 +89,12 @@ class RequestDrafter(LibraryDrafter):
         inside = (route for code in self.survey.code for route in code.routes if route.file == function.file)
         return any(route.line <= function.line <= route.end for route in inside)
 
-    def answer(self, route: Route | None, function: Function) -> dict[str, str] | None:
+    def answer(self, route: Route | None, pattern: FoundPattern) -> dict[str, str] | None:
         """Return the function's field -> the field of the route's answer, where the route picks them."""
-        picked = route.answers.get(function.short) if route else None
+        short = pattern.query.function.short
+        picked = route.answers.get(short) if route else None
+        if route and picked is None and pattern.query.operation == "GetItem":
+            picked = route.picks.get(short)
         return {own: field for field, own in picked.items()} if picked is not None else None
 
     def request(self, pattern: FoundPattern, route: Route, other: Mapping[str, str]) -> None:

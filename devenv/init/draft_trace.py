@@ -84,7 +84,7 @@ class TraceDrafter(RequestDrafter):
             single = pattern.query.operation == "GetItem"
             found = thing_of(pattern, self.entities) if single else entity_of(pattern, self.entities)
             if pattern.query.operation != "Query" and not (found and self.is_one_thing(pattern)):
-                self.undeclared += self.why_no_request(pattern) if single else []
+                self.undeclared += (self.why_no_request(pattern) or self.why_not_one(pattern)) if single else []
                 continue
             if found is None:
                 untraced.append(pattern)
@@ -134,6 +134,18 @@ class TraceDrafter(RequestDrafter):
             f" How do its parameters lead to the key of [patterns.{pattern.name}]? Declare it: devenv help traces"
             + (", One thing by its key" if single else "")
         ]
+
+    def why_not_one(self, pattern: FoundPattern) -> list[str]:
+        """The line that `init` prints for a route whose handler gets an item by its key and does not show all of it."""
+        query = pattern.query
+        routes = (route for code in self.survey.code for route in code.routes if route.file == query.function.file)
+        return [
+            f"[trace.{pattern.name}]: {route.path} ({route.file}:{route.line}) gets an item by its key, and its answer"
+            " is not seen to be the whole item, so the two are not compared. Declare it: devenv help traces, One thing"
+            " by its key"
+            for route in routes
+            if route.line <= query.line <= route.end
+        ][:1]
 
     def is_one_thing(self, pattern: FoundPattern) -> bool:
         """Return True for one item by its key, which a function gives back whole, and a route asks for."""
@@ -316,7 +328,7 @@ class TraceDrafter(RequestDrafter):
         if self.group and entity in (self.group.rows, self.group.entries):
             self.sheet.maybe("group", self.group.name, self.group_edit)
         library = {"library": shown} if called else {}
-        answer = self.answer(route, function)
+        answer = self.answer(route, pattern)
         seen = answer.get(shown) if answer is not None else shown if self.is_shown(route, function) else None
         self.sheet.key("ids", {"dynamodb": own, **library, **({"http": seen} if route and seen else {})})
         fields = {f: a for f, a in results.items() if f != shown and not PLACE.search(a)}

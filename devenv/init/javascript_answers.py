@@ -12,7 +12,9 @@ MAPPED: Final = r"(?:\.map\(\s*\(?\s*(\w+)\s*\)?\s*=>\s*\(\{((?:[^{}]|\{[^{}]*\}
 # `res.json({ loans: Items })`, of a handler that sends the query itself.
 ITEMS: Final = re.compile(r"(?:json|send)\(\s*\{(?:[^{}]*,)?\s*(\w+)\s*:\s*(?:\w+\.)?Items\b")
 # `res.json(result.Item)`, `res.json({ visit: Item })`, of a handler that gets one item itself.
-ITEM: Final = re.compile(r"(?:json|send)\(\s*(?:\{(?:[^{}]*,)?\s*(\w+)\s*:\s*)?(?:\w+\.)?Item\b")
+ITEM: Final = re.compile(r"(?:json|send)\(\s*(?:\{(?:[^{}]*,)?\s*(\w+)\s*:\s*)?(?:\w+\.)?Item\b(?!\s*(?:\?\.|\.|\[))")
+# `{ buyer: sale.buyer, total: Number(sale?.total) }`, an answer with some fields of one thing.
+OBJECT: Final = re.compile(r"(?:json|send)\(\s*\{([^{}]*)\}")
 # `const { data } = await Order.query.byCustomer({ … }).go()`, `const { Items: rows } = await doc.send(…)`.
 TAKEN: Final = re.compile(r"\{\s*(data|Items)\s*(?::\s*(\w+)\s*)?(?:=[^{}]*)?\}\s*=\s*await\b")
 # `const [deps, notices] = await Promise.all([list(…), notices(…)])`.
@@ -43,6 +45,18 @@ def together(text: str) -> list[tuple[str, str]]:
         given = [name.strip() for name in names.split(",")]
         called = [each[1] for each in CALL.finditer(calls)]
         found += zip(given, called, strict=True) if len(given) == len(called) else []
+    return found
+
+
+def picks(text: str) -> dict[str, dict[str, str]]:
+    """Function -> field -> its own field, of a handler that answers with some fields of the one thing it got."""
+    found: dict[str, dict[str, str]] = {}
+    text = text[:LONGEST]
+    for name, function in GIVEN.findall(text):
+        for answer in OBJECT.findall(text):
+            picked = dict(re.findall(rf"(\w+)\s*:\s*(?:\w+\(\s*)?{re.escape(name)}\??\.(\w+)", answer))
+            if picked and not re.search(rf"(?:\.\.\.|[:,{{]\s*|^\s*){re.escape(name)}\b(?!\s*[.?\w])", answer):
+                found[function] = picked
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from devenv.init.code import Function
 from devenv.init.javascript import JsFunction, JsParser, JsScript, skip_generic, unquoted
-from devenv.init.javascript_answers import REFUSES, is_page, read_answer
+from devenv.init.javascript_answers import REFUSES, is_page, picks, read_answer
 from devenv.init.javascript_values import required
 from devenv.init.routes import Route
 
@@ -62,7 +62,7 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
             text = script.text[begin(script, body) : end(script, body)] if body else ""
             wraps, answers = read_answer(text, functions[body].short if body else "")
             route = make_route(file, (script.line(at), last), f"{controllers[-1][1]}/{path}", calls, asked)
-            yield replace(route, wraps=wraps, answers=answers)
+            yield replace(route, wraps=wraps, answers=answers, picks=picks(text))
         elif token.text == "get" and script.word(at - 1) == "." and path.startswith("/"):
             inside = {script.word(n) for n in range(opening + 2, closing)}
             calls = frozenset(word for word in inside if word.isidentifier())
@@ -73,11 +73,11 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
             text += "".join(script.text[begin(script, b) : end(script, b)] for b in handlers)
             asked = asked_in(text)
             lines = (script.line(at), script.line(closing))
-            answer = read_answer(text)
+            wraps, answers = read_answer(text)
             route = make_route(file, lines, path, calls, asked)
             guarded = REFUSES.search(text) is not None
-            route = replace(route, wraps=answer[0], answers=answer[1], owner=script.word(at - 2), guarded=guarded)
-            yield replace(route, page=is_page(text))
+            route = replace(route, wraps=wraps, answers=answers, picks=picks(text), guarded=guarded)
+            yield replace(route, owner=script.word(at - 2), page=is_page(text))
 
 
 def asked_in(text: str) -> list[str]:
@@ -109,7 +109,7 @@ def next_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
     lines = (block.line, script.line(block.end))
     route = make_route(file, lines, f"api/{path}" if pages else path, functions[block].calls, asked_in(text))
     wraps, answers = read_answer(text, functions[block].short)
-    yield replace(route, wraps=wraps, answers=answers, guarded=REFUSES.search(text) is not None)
+    yield replace(route, wraps=wraps, answers=answers, picks=picks(text), guarded=REFUSES.search(text) is not None)
 
 
 def make_route(file: str, lines: tuple[int, int], path: str, calls: frozenset[str], asked: list[str]) -> Route:

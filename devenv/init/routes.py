@@ -31,7 +31,8 @@ class Route(Value, frozen=True):
 
     `asked` are the parameters behind the `?` that it reads. `owner` is the object that it belongs to (`app`, `router`).
     Its function goes from `line` to `end`. `wraps`: function -> the field of the answer that its list stands in.
-    `answers`: function -> field of the route's answer -> field of the function's, where the route picks them.
+    `answers`: function -> field of the route's answer -> field of the function's, where the route picks them; `picks`:
+    the same, if what the function gives is one thing.
     `shows`: function -> how the route shows the objects that it gives.
     `indirect`: its function looks up by the parameters what it asks a query by.
     `page`: it answers with HTML. `gives` are the functions whose results the answer shows, None where nothing tells;
@@ -50,6 +51,7 @@ class Route(Value, frozen=True):
     wraps: Mapping[str, str] = {}
     guarded: bool = False
     answers: Mapping[str, Mapping[str, str]] = {}
+    picks: Mapping[str, Mapping[str, str]] = {}
     shows: Mapping[str, ast.expr] = {}
     uses: frozenset[str] = frozenset()
     indirect: bool = False

@@ -76,3 +76,72 @@ def test_the_reason_is_printed(tmp_path: Path, code: str, said: str) -> None:
     lines = [str(line) for line in body["undeclared"] if "[trace." in str(line)]
     assert len(lines) == bool(said), lines
     assert all(said in line for line in lines)
+
+
+GETS = """app.get('/sales/:shop/:at', async (req, res) => {
+  const { shop, at } = req.params;
+  const out = await ddb.send(new GetCommand({ TableName: 'sales', Key: { shop, at } }));
+  res.json(ANSWER);
+});
+"""
+HELPER = """async function one(shop, at) {
+  const out = await ddb.send(new GetCommand({ TableName: 'sales', Key: { shop, at } }));
+  return out.Item;
+}
+app.get('/sales/:shop/:at', async (req, res) => {
+  const item = await one(req.params.shop, req.params.at);
+  res.json(ANSWER);
+});
+"""
+FLASK = """
+from flask import Flask, jsonify, request
+import boto3
+app = Flask(__name__)
+table = boto3.resource("dynamodb").Table("sales")
+
+@app.post("/sales")
+def add():
+    table.put_item(Item={"shop": request.json["shop"], "at": request.json["at"], "buyer": "b"})
+    return "ok"
+
+@app.get("/sales/<shop>/<at>")
+def one(shop, at):
+    item = table.get_item(Key={"shop": shop, "at": at})["Item"]
+    return jsonify({"buyer": item["buyer"]})
+"""
+NOT_WHOLE = "gets an item by its key, and its answer is not seen to be the whole item"
+
+
+@pytest.mark.parametrize(
+    "answer", ["{ buyer: out.Item.buyer }", "{ n: 1, total: out.Item?.total }", "out.Item['data']"]
+)
+def test_a_route_that_answers_with_some_fields_of_its_item_has_a_line(tmp_path: Path, answer: str) -> None:
+    """Also beside another trace. The field was taken for the place of the whole item."""
+    settings, body = made(tmp_path, {**BASE, "server.js": HEAD + WRITES + LATEST + GETS.replace("ANSWER", answer)})
+    assert [trace.request and trace.request.path for trace in settings.trace.values()] == ["/latest?buyer={buyer}"]
+    [line] = [each for each in body["undeclared"] if "/sales/{shop}/{at}" in each]
+    assert NOT_WHOLE in line
+
+
+def test_a_route_in_python_that_answers_with_some_fields_of_its_item_has_a_line(tmp_path: Path) -> None:
+    base = {name: text for name, text in BASE.items() if name != "package.json"}
+    _, body = made(tmp_path, {**base, "app.py": FLASK, "requirements.txt": "flask\nboto3\n"})
+    [line] = [each for each in body["undeclared"] if "[trace.one]" in each]
+    assert NOT_WHOLE in line
+    assert "/sales/{shop}/{at} (app.py:" in line
+
+
+@pytest.mark.parametrize("answer", ["item", "{ sale: item, total: item.total }", "{ ...item, total: item.total }"])
+def test_a_route_that_answers_with_the_whole_item_is_traced(tmp_path: Path, answer: str) -> None:
+    settings, _ = made(tmp_path, {**BASE, "server.js": HEAD + WRITES + HELPER.replace("ANSWER", answer)})
+    assert settings.trace["one"].request is not None
+
+
+def test_a_route_that_picks_fields_of_what_a_function_gets_is_marked(tmp_path: Path) -> None:
+    """Its answer has no id: a request would report each item as lost."""
+    answer = "{ buyer: item.buyer, total: Number(item.total) }"
+    settings, _ = made(tmp_path, {**BASE, "server.js": HEAD + WRITES + HELPER.replace("ANSWER", answer)})
+    assert settings.trace["one"].request is None
+    text = " ".join((tmp_path / "devenv.toml").read_text().replace("\n# ", " ").split())
+    assert "picks the fields of its answer, and none is at, the item's id" in text
+    assert "EDIT" in text
