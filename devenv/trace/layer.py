@@ -48,11 +48,11 @@ class Given(Value, frozen=True):
 class Layer(Value, frozen=True):
     """One layer of a trace.
 
-    `observe` may raise a DevenvError; it is called when the layers that it `needs` (earlier ones) were asked. `judge`
-    is pure; without one, the observation's own findings are the faults. `summarize` says in a few words what was seen;
-    `evidence` gives labelled lines for a layer with findings; `attributes` are its OpenTelemetry attributes.
-    `empty` makes the observation when asking failed. `prepare` starts what takes long before anything is asked.
-    `declared` says whether a project has this layer at all.
+    `observe` may raise a DevenvError, and Unknown where a placeholder has no value; it is called when the layers that
+    it `needs` (earlier ones) were asked. `judge` is pure; without one, the observation's own findings are the faults.
+    `summarize` says in a few words what was seen; `evidence` gives labelled lines for a layer with findings;
+    `attributes` are its OpenTelemetry attributes. `empty` makes the observation when asking failed. `prepare` starts
+    what takes long before anything is asked. `declared` says whether a project has this layer at all.
     """
 
     name: str

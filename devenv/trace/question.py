@@ -79,7 +79,8 @@ class TraceContext(Value, frozen=True, dict=True):
     """The inputs of every layer: the question, both stores (read once, shared), and the application.
 
     `clock` is the trace's beginning (`time.perf_counter`), `began` the same as a moment. `replay` runs the functions of
-    stream workers on a scratch copy; None where that cannot be.
+    stream workers on a scratch copy; None where that cannot be. `row` is column -> text of the row that the subject's
+    `sql` finds: layer `postgres` fills it in, and the layers that need that layer read it.
     """
 
     question: Question
@@ -87,6 +88,7 @@ class TraceContext(Value, frozen=True, dict=True):
     application: Application
     shell: Mapping[str, str] = {}
     replay: Replayer | None = None
+    row: dict[str, str] = msgspec.field(default_factory=dict)
     clock: float = msgspec.field(default_factory=time.perf_counter)
     began: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
@@ -137,16 +139,27 @@ class TraceContext(Value, frozen=True, dict=True):
         near = {name: difflib.get_close_matches(declared.get(name, ""), tables, n=1, cutoff=0.8) for name in own}
         return {**declared, **{name: found[0] for name, found in near.items() if found}}
 
-    def parameters(
-        self, person: Mapping[str, Any] | None = None, row: Mapping[str, Any] | None = None
-    ) -> dict[str, str]:
+    def parameters(self, person: Mapping[str, Any] | None = None) -> dict[str, str]:
         """Name -> text for templates: the parameters, `person.<column>`, `row.<column>`, `user`, `year`, `today`."""
         values = {"year": f"{self.began:%Y}", "today": f"{self.began:%Y-%m-%d}", **self.question.values}
         if self.question.user is not None:
             values["user"] = self.question.user
-        for prefix, columns in (("person", person or {}), ("row", row or {})):
+        for prefix, columns in (("person", person or {}), ("row", self.row)):
             values |= {f"{prefix}.{name}": str(value) for name, value in columns.items() if value is not None}
         return values
+
+    def without_value(self, name: str, person: Mapping[str, Any] | None, what: str = "it") -> str:
+        """Why a layer is not run: `what` needs the placeholder `name`, which has no value."""
+        head, _, column = name.partition(".")
+        if head == "person" and person is None:
+            return "the user is not known"
+        needs = f"{what} needs {{{name}}}"
+        if head == "person" and column:
+            return f"{needs}, and the user's row has no value in column {column}"
+        if head == "row" and column:
+            found = f"the row that sql finds has no value in column {column}" if self.row else "sql found no row"
+            return f"{needs}, and {found}"
+        return f"{needs}, which is not known"
 
 
 def ask(settings: Settings, subject: str, typed: tuple[str, ...], user: str | None) -> Question:

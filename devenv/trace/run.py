@@ -241,6 +241,9 @@ class TraceRun:
             seen = layer.observe(self.context, given)
         except DevenvError as error:
             seen = layer.empty(failure=error.failure)
+        except Unknown as error:
+            why = self.context.without_value(error.name, given.person)
+            seen = layer.empty(unasked=why, declared=True)
         except Exception as error:  # noqa: BLE001
             seen = layer.empty(failure=Failure(f"the layer itself failed: {type(error).__name__}: {error}"))
         now = time.perf_counter()

@@ -70,7 +70,8 @@ def observe_one(inquiry: TraceContext, given: Given, cache: Cache) -> CacheObser
     try:
         key = str(fill(cache.key, values))
     except Unknown as error:
-        return CacheObservation(unasked=f"the key needs {{{error.name}}}, which is not known", declared=True)
+        why = inquiry.without_value(error.name, given.person, "the key")
+        return CacheObservation(unasked=why, declared=True)
     service = service_of(inquiry.settings, cache)
     url = inquiry.facts.context.targets.url(service)
     if url is None:

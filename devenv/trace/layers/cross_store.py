@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Final
 
 from devenv.core.plural import number_of
-from devenv.core.templates import Unknown
 from devenv.links.resolve import count_unread
 from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
@@ -18,15 +17,12 @@ from devenv.trace.question import TraceContext
 
 
 def observe(inquiry: TraceContext, given: Given) -> Observation:
-    """The links of the subject's items. StoreError when a store does not answer."""
+    """The links of the subject's items. StoreError when a store does not answer; Unknown."""
     if not inquiry.facts.plan.edges:
         return Observation(unasked="the project declares no links")
     inquiry.facts.postgres()
     found = inquiry.facts.judgement()
-    try:
-        gathered = gather_own(inquiry, given.person)
-    except Unknown:
-        return Observation(unasked="the user is not known", declared=True)
+    gathered = gather_own(inquiry, given.person)
     mine = {id(record) for record in (*gathered.entries, *gathered.rows)}
     links = []
     for edge in inquiry.facts.plan.edges:

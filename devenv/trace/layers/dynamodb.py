@@ -15,7 +15,6 @@ from devenv.config.trace import Trace
 from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix
 from devenv.core.plural import number_of
-from devenv.core.templates import names_in
 from devenv.doctor.checks.renamed_rows import undo_renaming
 from devenv.doctor.checks.step_programs import may_load
 from devenv.links.faults import places_text
@@ -30,7 +29,7 @@ from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers import gone
 from devenv.trace.layers.nothing import why_nothing
-from devenv.trace.layers.subject_items import SubjectItems, belongs, gather_own, is_kind, meant
+from devenv.trace.layers.subject_items import SubjectItems, belongs, gather_own, is_kind, meant, wanted_of
 from devenv.trace.observation import DynamoObservation, Entry, Observation
 from devenv.trace.question import TraceContext
 
@@ -44,14 +43,11 @@ RESTORE: Final = Fix("restore the deleted rows as setup loaded them", "devenv up
 
 
 def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
-    """The subject's items and their own faults. StoreError when DynamoDB does not answer."""
+    """The subject's items and their own faults. StoreError when DynamoDB does not answer; Unknown."""
     form = form_of_items(inquiry.question.trace, inquiry.facts.plan, rows=inquiry.linked_rows)
     if form is None:
         return DynamoObservation(unasked="the subject declares no entity in DynamoDB")
-    wheres = [inquiry.question.trace.where, *(part.where for part in inquiry.question.trace.kinds)]
-    missing = any(name.startswith("person.") for name in names_in(wheres))
-    if missing and given.person is None:
-        return DynamoObservation(unasked="the user is not known", declared=True)
+    wanted_of(inquiry, given.person)  # without a value in it there is nothing to look for, so no store is read
     found = inquiry.facts.judgement()
     gathered = gather_own(inquiry, given.person)
     entries = tuple(form.entry(record) for record in gathered.entries)

@@ -94,7 +94,8 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
     try:
         asks = requests_of(inquiry, declared, url, given.person, given.stranger)
     except Unknown as error:
-        return HttpObservation(unasked=f"the request needs {{{error.name}}}, which is not known", declared=True)
+        unasked = inquiry.without_value(error.name, given.person, "the request")
+        return HttpObservation(unasked=unasked, declared=True)
     if any(ask.secret for ask in asks.values()) and (why := not_ours(inquiry, url)):
         return HttpObservation(unasked=why, declared=True)
     forms = forms_of_answer(inquiry.question.trace, "http")

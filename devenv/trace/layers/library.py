@@ -90,7 +90,7 @@ def order_of(inquiry: TraceContext, person: Mapping[str, Any] | None) -> Order |
         called += [{"function": g.function, "arguments": fill(g.arguments, values)} for g in guards]
         ordered = tuple(OrderedGuard(guard, fill(guard.returns, values)) for guard in guards)
     except Unknown as error:
-        return f"it needs {{{error.name}}}, which is not known"
+        return inquiry.without_value(error.name, person)
     left_out = tuple(g.function for g in section.guards if g not in guards)
     command = (interpreter(inquiry), str(RUNNER))
     return Order(section, tuple(called), command, folder_of(inquiry, section), ordered, left_out)

@@ -31,7 +31,8 @@ def observe(inquiry: TraceContext, given: Given) -> PatternObservation:
             return observe_sql(inquiry, pattern.sql, given.person)
         return observe_dynamodb(inquiry, name, given.person)
     except Unknown as error:
-        return PatternObservation(unasked=f"the pattern needs {{{error.name}}}, which is not known", declared=True)
+        why = inquiry.without_value(error.name, given.person, "the pattern")
+        return PatternObservation(unasked=why, declared=True)
 
 
 def observe_dynamodb(inquiry: TraceContext, name: str, person: Mapping[str, Any] | None) -> PatternObservation:

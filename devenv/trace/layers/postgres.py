@@ -55,12 +55,16 @@ def observe(inquiry: TraceContext, given: Given) -> PostgresObservation:
     target = inquiry.facts.context.targets.postgres
     members = cache(partial(members_of, inquiry, declared)) if declared else Members
     with reading(target, autocommit=True) as connection, postgres.translated(target.address):
+        early = not needs_person(inquiry)
+        # The members of the subject may be those of this row, so it is read first where it can be.
+        rows, lost = read_declared(inquiry, target, None) if early else (None, [])
         people = read_people(connection, declared) if declared else []
         chosen, troubles = choose(inquiry, declared, people, members) if declared else ([], [])
         person = chosen[0] if len(chosen) == 1 else None
         stranger = pick_stranger(declared, people, person, members()) if declared and person else None
-        rows, more = read_declared(inquiry, target, person) if not troubles else (None, [])
-    troubles += more
+        if not early and not troubles:
+            rows, lost = read_declared(inquiry, target, person)
+    troubles += lost
     role = other_role(inquiry)
     if role is not None and person is not None and declared is not None and not troubles:
         troubles += check_role(declared, role, person)
@@ -75,7 +79,7 @@ def observe(inquiry: TraceContext, given: Given) -> PostgresObservation:
             "person": shown(person),
             "used": uses_person(inquiry),
             "rows": len(chosen),
-            "declared": rows,
+            "declared": masked(rows),
             "role": (role or target).user,
         },
         findings=tuple(one for one in troubles if one not in harmless),
@@ -100,6 +104,12 @@ def uses_person(inquiry: TraceContext) -> bool:
     trace = inquiry.question.trace
     names = names_in(msgspec.to_builtins(trace))
     return "token" in names or "%(person." in (trace.sql or "") or any(name.startswith("person.") for name in names)
+
+
+def needs_person(inquiry: TraceContext) -> bool:
+    """Return True if the subject's `sql` has a column of the user's row, or the user's name, as a parameter."""
+    text = inquiry.question.trace.sql or ""
+    return "%(person." in text or "%(user)" in text
 
 
 def placeholders(found: Sequence[Finding]) -> list[Finding]:
@@ -277,7 +287,7 @@ def pick_stranger(declared: Person, people: Sequence[Row], person: Row, members:
 def read_declared(
     inquiry: TraceContext, target: PostgresTarget, person: Row | None
 ) -> tuple[dict[str, str] | None, list[Finding]]:
-    """The one row that the subject's `sql` finds, and what is wrong when it is not one."""
+    """The one row that the subject's `sql` finds, also kept as the context's, and what is wrong when it is not one."""
     text = inquiry.question.trace.sql
     if text is None:
         return None, []
@@ -287,13 +297,19 @@ def read_declared(
     rows = found.rows
     if len(rows) == 1:
         texts = {name: str(value) for name, value in zip(found.columns, rows[0], strict=True) if value is not None}
-        return {name: MASK if is_secret_value(name, text) else text for name, text in texts.items()}, []
+        inquiry.row.update(texts)
+        return texts, []
     if rows:
         summary = f"the declared SQL finds more than one row: {text}"
         fix = Fix("correct `sql` in devenv.toml so that it finds one row, or remove the wrong rows")
         return None, [Finding("ambiguous_row", summary, "the rows do not match what the request needs", fix)]
     cause, fix = no_row(inquiry, text)
     return None, [Finding("missing_row", f"the declared SQL finds no row: {text}", cause, fix)]
+
+
+def masked(row: Mapping[str, str] | None) -> dict[str, str] | None:
+    """A row for the report, without secrets."""
+    return None if row is None else {name: MASK if is_secret_value(name, text) else text for name, text in row.items()}
 
 
 def no_row(inquiry: TraceContext, text: str) -> tuple[str, Fix]:

@@ -69,8 +69,9 @@ def run_again(inquiry: TraceContext, given: Given, names: list[str]) -> tuple[di
         return {}, []
     try:
         return inquiry.replay(inquiry, names, given.person), []
-    except Unknown:
-        return {}, ["the functions were not run on a copy: the user is not known"]
+    except Unknown as error:
+        why = inquiry.without_value(error.name, given.person)
+        return {}, [f"the functions were not run on a copy: {why}"]
     except StoreError:
         raise
     except DevenvError as error:
