@@ -88,7 +88,8 @@ def parse_script(text: str) -> JsScript | None:
     script = JsScript(text)
     script.tokens = list(tokens(text))
     script.partners = partners(script.tokens)
-    script.blocks = list(blocks(script))
+    # `exports.find = function find(…)` is found by both names.
+    script.blocks = list(dict.fromkeys(blocks(script)))
     return script
 
 
