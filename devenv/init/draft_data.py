@@ -256,7 +256,7 @@ class DataDrafter:
         return next(iter(sorted(uses, key=lambda use: not use.makes)), None)
 
     def claims(self, signed: JwtUse) -> dict[str, str]:
-        """Claim -> value or placeholder, of all calls with the same key; `sub` is the user's id where none names it."""
+        """Claim -> value or placeholder, of all calls with the same key."""
         if self.person is None:
             return {}
         table, id_, _, _ = self.person
@@ -273,9 +273,7 @@ class DataDrafter:
                 made[claim] = f"{{person.{id_}}}"
             elif column is not None:
                 made[claim] = f"{{person.{column}}}"
-        return (
-            made if any(text.startswith("{person.") for text in made.values()) else {"sub": f"{{person.{id_}}}", **made}
-        )
+        return made
 
     def no_person(self) -> Iterator[str]:
         """Say that a user cannot be named, where requests depend on one."""
@@ -320,9 +318,16 @@ class DataDrafter:
         self.undeclared += self.no_token()
         if (signed := self.signed) is not None:
             self.sheet.above(f"{signed.place} {'signs' if signed.makes else 'checks'} tokens with this key.")
+            claims = self.claims(signed)
+            if self.person and not any(text.startswith("{person.") for text in claims.values()):
+                claims = {"sub": f"{{person.{self.person[1]}}}", **claims}
+                self.sheet.note(
+                    f"Does the code find the user by claim `sub`? Which claims {signed.place} reads was not recognised."
+                    " Write those that it reads, each with its column: `devenv help configuration`."
+                )
             self.sheet.section("token")
             self.sheet.key("env", signed.variable)
-            self.sheet.key("claims", self.claims(signed))
+            self.sheet.key("claims", claims)
             if signed.algorithm != HMAC[0]:
                 self.sheet.key("algorithm", signed.algorithm)
         if (lookup := self.token_lookup) is not None:

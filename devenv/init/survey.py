@@ -40,7 +40,8 @@ from devenv.init.javascript_rows import prisma_tables
 from devenv.init.javascript_seeds import seeded_rows
 from devenv.init.javascript_variables import prisma_code
 from devenv.init.json_settings import missing_settings, with_json_settings
-from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, scripts_jwt, token_use
+from devenv.init.jwt_claims import token_uses
+from devenv.init.jwt_code import JwtUse, header_reader, token_use
 from devenv.init.liquibase import is_changelog, of_liquibase
 from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.made_at_start import library_tables, said_of_start
@@ -381,10 +382,7 @@ def survey(root: Path) -> Survey:
         written=written,
         go=go,
         tokens=tuple(token_lookups(texts)),
-        jwt=(
-            *(use for name, tree in trees.items() for use in python_jwt(name, tree, constants, fields)),
-            *scripts_jwt(parsed),
-        ),
+        jwt=tuple(token_uses(trees, parsed, constants, fields, texts)),
         header=header_reader(texts),
         token_use=token_use(texts),
         names=tuple(names),
