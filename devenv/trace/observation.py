@@ -237,7 +237,8 @@ class HttpObservation(Observation, frozen=True, kw_only=True):
     that hold other origins than the declared one, with their texts. `later` are the answers at the address of
     the member's second page: to `anonymous` and to `stranger`. `code_changed` is a source file of the application
     that is newer than its process. `asked` are the reads of the running application for the member's request (None:
-    not captured). `kept_under` is another key of the cache that has this answer, and the declared one.
+    not captured). `kept_under` is another key of the cache that has this answer, and the declared one. `token_advice`
+    is the next step where devenv's token was refused.
     """
 
     member: Answer | None = None
@@ -250,6 +251,7 @@ class HttpObservation(Observation, frozen=True, kw_only=True):
     code_changed: str | None = None
     asked: tuple[StoreCall, ...] | None = None
     kept_under: tuple[str, str] | None = None
+    token_advice: str | None = None
 
     def lists(self) -> tuple[tuple[Entry, ...] | None, ...]:
         """Return what all answers held."""

@@ -29,6 +29,7 @@ RESTART: Final = Fix(
     "code of the route, whose calls `devenv up --tap` shows",
     "devenv restart backend",
 )
+REFUSED: Final = "the application refuses devenv's token, or does not find the user by its claims"
 TAPPED: Final = Fix(
     RESTART.text.replace("`devenv up --tap` shows", "`devenv requests` lists"),
     RESTART.command,
@@ -72,6 +73,15 @@ def outside_function(finding: LayerFinding, seen: Observations, earlier: Sequenc
         place = f"{new}. For this request, the running application {parted}"
     fix = RESTART if seen.http.asked is None else TAPPED
     return replace(finding, cause=f"{finding.cause}; {place}" if finding.cause else place, fix=fix)
+
+
+def about_token(finding: LayerFinding, seen: Observations) -> LayerFinding:
+    """The finding; with `[token]` as the first thing to check, where devenv's own token was refused."""
+    if finding.kind != "not_authorised" or not seen.http.token_advice or finding.fix is None:
+        return finding
+    cause = "; ".join(filter(None, [finding.cause, REFUSED]))
+    text = f"{seen.http.token_advice}. If they agree, {finding.fix.text}"
+    return replace(finding, cause=cause, fix=replace(finding.fix, text=text))
 
 
 def by_whom(finding: LayerFinding, seen: Observations) -> LayerFinding:

@@ -39,6 +39,7 @@ from devenv.trace.layers.pages import (
 )
 from devenv.trace.layers.requests import needs_token, not_ours, requests_of
 from devenv.trace.layers.services import was_left_out
+from devenv.trace.layers.token_readers import refused_token
 from devenv.trace.observation import Answer, HttpObservation, NextPage, Observation
 from devenv.trace.question import TraceContext
 from devenv.trace.sources import newer_code
@@ -140,7 +141,14 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
             *([lost.note(len(ended), ended[-1])] if ended and words is None else []),
         ),
         code_changed=old,
+        token_advice=refused_token(inquiry.facts.context.root) if refuses_token(inquiry, answers["member"]) else None,
     )
+
+
+def refuses_token(inquiry: TraceContext, member: Answer) -> bool:
+    """Return True if the application answers 401 to a token with claims of devenv.toml."""
+    token = inquiry.settings.token
+    return token is not None and bool(token.claims) and member.status == UNAUTHORISED
 
 
 def ask_all(
