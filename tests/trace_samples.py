@@ -259,7 +259,7 @@ def mangled() -> Report:
     return breaks(body, MANGLED, status="mutated")
 
 
-MANGLED: Final = finding("library", "field_changed", "list_messages() returns no `handle` on 1 entry", None, None)
+MANGLED: Final = finding("library", "field_changed", "list_messages() returns 1 entry without `handle`", None, None)
 
 
 def mangle(body: Body) -> None:

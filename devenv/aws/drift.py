@@ -44,7 +44,9 @@ class Drift(msgspec.Struct, frozen=True):
         if ABSENT in (self.declared, self.account):
             where = "declared, but not in the account" if self.account == ABSENT else "in the account, but not declared"
             return f"{self.name}: {where}"
-        return f"{self.name}: declared {self.declared}, in the account {self.account}"
+        if self.shape:
+            return f"{self.name}: `{self.declared}` in the declaration; `{self.account}` in the account"
+        return f"{self.name}: {self.declared} in the declaration, {self.account} in the account"
 
 
 def regions_of(states: Mapping[str, Sequence[TableState]]) -> Iterator[Region]:
@@ -107,11 +109,11 @@ def show_key(part: Mapping[str, Any], table: Mapping[str, Any]) -> str:
 
 
 def show_projection(index: Mapping[str, Any]) -> str:
-    """`ALL`, `KEYS_ONLY`, `INCLUDE a, b`."""
+    """`ALL`, `KEYS_ONLY`, `INCLUDE (a, b)`."""
     projection = index.get("Projection") or {}
     kind = str(projection.get("ProjectionType") or "ALL")
     names = ", ".join(sorted(projection.get("NonKeyAttributes") or ())) if kind == "INCLUDE" else ""
-    return f"{kind} {names}".strip()
+    return f"{kind} ({names})" if names else kind
 
 
 def show_billing(table: Mapping[str, Any]) -> str:
@@ -121,7 +123,7 @@ def show_billing(table: Mapping[str, Any]) -> str:
     units = throughput.get("ReadCapacityUnits"), throughput.get("WriteCapacityUnits")
     if (table.get("BillingMode") or summary.get("BillingMode")) == "PAY_PER_REQUEST":
         return "on demand"
-    return f"provisioned, {units[0] or 0} read and {units[1] or 0} write units"
+    return f"provisioned ({units[0] or 0} read and {units[1] or 0} write units)"
 
 
 def show_stream(table: Mapping[str, Any]) -> str:

@@ -240,7 +240,11 @@ def verify(
     ] = None,
     max_items: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Read at most N items; the result is then a sample, not a proof."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Stop after the page in which N items are reached; the result is then a sample, not a proof.",
+        ),
     ] = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Start from the beginning, even if a comparison was interrupted.")

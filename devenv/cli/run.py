@@ -238,7 +238,7 @@ def point_away(engine: Engine) -> bool:
     from devenv.lifecycle.up import return_ports
 
     def say(sentence: str) -> None:
-        typer.echo(f"note: {sentence} at the next `devenv up`", err=True)
+        typer.echo(f"note: at the next `devenv up`, {sentence}", err=True)
 
     seen = engine.look()
     return_ports(engine, seen, say)

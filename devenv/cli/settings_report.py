@@ -10,7 +10,7 @@ import msgspec
 from devenv.config.load import Loaded, flatten
 from devenv.config.masking import mask_settings
 from devenv.config.references import find_undeclared, refuse
-from devenv.config.schema import FILE
+from devenv.config.schema import FILE, TESTED_DYNAMODB
 from devenv.core.errors import Exit
 from devenv.core.model import Report
 
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 def show_settings(loaded: Loaded) -> Report:
     """Every dotted key with its value and where it comes from; secrets masked."""
-    shown = mask_settings(flatten(msgspec.to_builtins(loaded.settings)), loaded.root)
+    effective = flatten(msgspec.to_builtins(loaded.settings))
+    # A folder with a DynamoDBLocal.jar has a version of its own.
+    if loaded.settings.dynamodb.version is None and loaded.settings.dynamodb.local is None:
+        effective["dynamodb.version"] = TESTED_DYNAMODB
+    shown = mask_settings(effective, loaded.root)
     rows = [{"key": key, "value": value, "origin": loaded.origins.get(key, "default")} for key, value in shown.items()]
     body = {"file": str(loaded.root / FILE), "settings": rows}
     return Report("config", loaded.settings.project.name, Exit.DONE, body)

@@ -221,14 +221,14 @@ class EngineProject(ABC):
             if not processes.port_is_free(wanted):
                 continue
             if record.wanted in (0, wanted):
-                said.append(f"port {wanted} is free again: {name} returns to it")
+                said.append(f"{name} gets port {wanted}: it is free again")
             else:
-                said.append(f"the settings now ask for port {wanted}: {name} gets it")
+                said.append(f"{name} gets port {wanted}: the settings ask for it now")
             self.remember(name, port=wanted, wanted=wanted)
         return said
 
     def assign_ports(self, names: tuple[str, ...], strict: bool) -> list[str]:
-        """Give each named service a free port: its last one, its default, else the next free one of the block.
+        """Give each named service a free port: its last one, its default, else another free one of the block.
 
         Remembers them. Returns a sentence per port that had to change. `strict` raises DevenvError (exit 6)
         that names the holder instead.
@@ -236,7 +236,8 @@ class EngineProject(ABC):
         said: list[str] = []
         taken: set[int] = {self.port(name) for name in self.services if name not in names}
         for name in filter(self.has_port, names):
-            wanted = self.port(name)
+            # Strict is about the port of the settings, also after an earlier `up` moved the service.
+            wanted = (self.wanted_port(name) if strict else 0) or self.port(name)
             port = wanted
             if not wanted:
                 port = next((p for p in self.block() if p not in taken and processes.port_is_free(p)), 0)

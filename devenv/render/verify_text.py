@@ -52,7 +52,7 @@ def example_text(name: str, example: Mapping[str, Any]) -> str:
 
 def coverage_lines(coverage: Mapping[str, Any], verbose: bool) -> list[str]:
     """Return what was read, of how much."""
-    resumed = f", {coverage['segments_resumed']} of an earlier run" if coverage["segments_resumed"] else ""
+    resumed = f" ({coverage['segments_resumed']} of them in an earlier run)" if coverage["segments_resumed"] else ""
     ended = f"{coverage['segments_finished']} of {number_of(coverage['segments'], 'segment')}"
     items = number_of(coverage["items_scanned"], "item")
     lines = [f"read {items} in {ended}{resumed}, and {number_of(coverage['rows_read'], 'row')}"]
@@ -69,12 +69,14 @@ def coverage_lines(coverage: Mapping[str, Any], verbose: bool) -> list[str]:
 def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     """Return what a plan would do, and how to have it done."""
     classes = ", ".join(f"{count:,} {name}" for name, count in plan["classes"].items()) or "nothing"
-    lines = [f"plan: {number_of(plan['writes'], 'item')} to write ({classes}): {plan['file']}"]
+    lines = [f"plan: {number_of(plan['writes'], 'change')} ({classes}): {plan['file']}"]
     if plan["left_out"]:
         left = f"{plan['left_out']:,} more cannot be fixed without losing data"
         lines.append(f"    {left}: `devenv doctor` has a command for each")
     if plan["loss"]:
-        lines.append(f"    {number_of(plan['loss'], 'of them is', 'of them are')} deleted, and only with --allow-loss")
+        needs = "it needs" if plan["loss"] == 1 else "they need"
+        which = number_of(plan["loss"], "of them deletes", "of them delete")
+        lines.append(f"    {which} an item; {needs} --allow-loss")
     return [*lines, f"next: devenv repair apply {plan['file']}"] if plan["writes"] else lines
 
 

@@ -62,8 +62,9 @@ def repeated(entries: Sequence[Entry]) -> Iterator[str]:
     name, count = next(iter(counts.most_common(1)), ("", 0))
     if count > 1:
         more = sum(1 for each in counts.values() if each > 1) - 1
-        also = f" ({number_of(more, 'more id')} {'is' if more == 1 else 'are'} repeated, too)" if more else ""
-        yield f"{number_of(count, 'entry')} have the same id, {name}{also}; entries can be compared by unique ids only"
+        also = f"; {number_of(more, 'more id')} {'is' if more == 1 else 'are'} repeated" if more else ""
+        same = f"{number_of(count, 'entry')} have the same id (`{name}`{also})"
+        yield f"{same}; devenv can compare entries only by unique ids"
 
 
 def unplaced(forms: Sequence[Form], entries: Sequence[Entry] | None) -> Iterator[str]:
@@ -121,7 +122,9 @@ def find_elements(value: Any, form: Form) -> tuple[list[Mapping[str, Any]], str 
         elif isinstance(each, Mapping) and not form.kind and is_the_entry(each, form):
             elements.append(each)
         elif not form.kind or not (each is None or isinstance(each, Mapping)):
-            return [], f"{describe(each)}{f' in `{form.items}`' if form.items else ''}, not a list{lists_in(each)}"
+            lists = lists_in(each)
+            place = f" in `{form.items}`" if form.items else ""
+            return [], f"{'a map' if lists else describe(each)}{place}, not a list{lists}"
         elif each is not None:
             elements.append(each)
     if odd := [element for element in elements if not isinstance(element, Mapping)]:
@@ -141,13 +144,15 @@ def is_the_entry(value: Mapping[str, Any], form: Form) -> bool:
 
 
 def lists_in(value: Any) -> str:
-    """Which places of a map hold lists, behind its description: ` (`data.orders` is one)`; else ""."""
+    """Which places of a map hold lists, behind its description: `; its field `data.orders` is a list`; else ""."""
     if not isinstance(value, Mapping):
         return ""
     maps = [(name, part) for name, part in value.items() if isinstance(part, Mapping)]
     inside = [(f"{name}.{inner}", each) for name, part in maps for inner, each in part.items()]
     names = [f"`{name}`" for name, each in (*value.items(), *inside) if isinstance(each, list)]
-    return f" ({', '.join(names)} {'is one' if len(names) == 1 else 'are lists'})" if names else ""
+    if len(names) == 1:
+        return f"; its field {names[0]} is a list"
+    return f"; its fields {', '.join(names)} are lists" if names else ""
 
 
 def is_wanted(element: Mapping[str, Any], only: Mapping[str, str]) -> bool:

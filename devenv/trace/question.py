@@ -176,10 +176,11 @@ def ask(settings: Settings, subject: str, typed: tuple[str, ...], user: str | No
             f"there is no subject `{subject}`", hint=f"did you mean `{near[0]}`?" if near else f"one of: {known}"
         )
     if len(typed) != len(trace.params):
-        wanted = " ".join(name.upper() for name in trace.params) or "no value"
+        names = " ".join(name.upper() for name in trace.params)
+        needs = f"needs {number_of(len(trace.params), 'value')} ({names})" if names else "takes no value"
         raise UsageError(
-            f"`{subject}` takes {wanted}, not {number_of(len(typed), 'value')}",
-            hint=f"devenv trace {subject} {' '.join(name.upper() for name in trace.params)}".rstrip(),
+            f"`{subject}` {needs}; you gave {len(typed) or 'none'}",
+            hint=f"devenv trace {subject} {names}".rstrip(),
         )
     said: list[str] = []
     values = {}

@@ -40,7 +40,7 @@ class TestPorts:
         listener, port = self.listen()
         text = f'[project]\nname = "ports"\n[postgres]\nport = {port}\n[dynamodb]\nport = {world.free_port()}\n'
         project = empty_project(tmp_path / "one", text)
-        back = f"port {port} is free again: postgres returns to it"
+        back = f"postgres gets port {port}: it is free again"
         try:
             with listener:
                 ran = project.ok("up")
@@ -60,7 +60,7 @@ class TestPorts:
             assert project.json("status")["services"][0]["port"] == postgres["port"]
             project.ok("down")
             # The settings are those that the next `up` will give.
-            assert f"note: {back} at the next `devenv up`" in project.ok("env").err
+            assert f"note: at the next `devenv up`, {back}" in project.ok("env").err
             assert project.env()["PGPORT"] == str(port)
             assert project.ok("up").err.count(back) == 1
             assert project.json("status")["services"][0]["port"] == port
@@ -79,11 +79,11 @@ class TestPorts:
             with listener:
                 assert f"port {port} is taken by" in project.ok("up").err
             project.ok("down", "--data", "-y")
-            assert f"port {port} is free again: backend returns to it" in project.ok("up").err
+            assert f"backend gets port {port}: it is free again" in project.ok("up").err
             assert project.env()["BACKEND_URL"].endswith(f":{port}")
             project.ok("down")
             project.environ["DEVENV_BACKEND_PORT"] = str(other)
-            assert f"the settings now ask for port {other}: backend gets it" in project.ok("up").err
+            assert f"backend gets port {other}: the settings ask for it now" in project.ok("up").err
             assert project.env()["BACKEND_URL"].endswith(f":{other}")
         finally:
             project.remove()
@@ -103,6 +103,13 @@ class TestPorts:
                 assert f"owner {psutil.Process().username()}" in ran.err
                 assert "hint: stop it, or set" in ran.err
                 assert project.json("up", "--strict-ports")["error"]["cause"]
+                assert world.processes_of(project) == []
+                # Also after a plain `up` moved the store; one that runs keeps its port.
+                project.ok("up")
+                project.ok("up", "--strict-ports")
+                project.ok("down")
+                ran = project.devenv("up", "--strict-ports")
+                assert (ran.code, f"port {port}, which {store} wants, is taken by" in ran.err) == (6, True)
                 assert world.processes_of(project) == []
             project.ok("up", "--strict-ports")
             assert project.env()["PGPORT" if store == "postgres" else "AWS_ENDPOINT_URL_DYNAMODB"].endswith(str(port))

@@ -30,5 +30,5 @@ LONG = [pytest.param(ROUND, marks=pytest.mark.long, id=f"{ROUND}, {number}") for
 def test_a_writer_gives_no_alarm(bench: Bench, times: int) -> None:
     beside = beside_a_writer(bench, times)
     assert beside.alarms == []
-    assert beside.sent > times, "somebody wrote"
+    assert beside.sent > times, "the other process wrote"
     assert beside.refused == []

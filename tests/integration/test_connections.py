@@ -46,7 +46,8 @@ def test_a_process_with_connections_to_both_stores_is_proven(stores: Stores) -> 
 
 def test_a_process_with_one_connection_is_proven_for_that_store(stores: Stores) -> None:
     assert summary(stores, "postgres") == (
-        "process 7 is connected to Postgres; DynamoDB by its variables at the start, not verified"
+        "process 7 is connected to Postgres; for DynamoDB only its variables at the start name this "
+        "project's store (not verified)"
     )
 
 

@@ -280,7 +280,7 @@ def test_drift_by_the_command(cloud: Cloud, project: ProjectDir) -> None:
     cloud.moto.forget()
     ran = project.devenv("doctor", "--only", "table-settings", "--allow-remote", **shell)
     assert ran.code == 1
-    assert "deletion protection: declared off, in the account on" in ran.out
+    assert "deletion protection: off in the declaration, on in the account" in ran.out
     only_reads(cloud.moto)
 
 

@@ -80,12 +80,12 @@ DRIFTS: dict[str, tuple[str, Callable[[Cloud], Any], str]] = {
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "day", "KeyType": "RANGE"}],
             LocalSecondaryIndexes=[{**LOCAL, "KeySchema": LOCAL["KeySchema"]}],
         ),
-        "key: declared pk (S), sk (S), in the account pk (S), day (S)",
+        "key: `pk (S), sk (S)` in the declaration; `pk (S), day (S)` in the account",
     ),
     "a key's type": (
         "DRF001",
         remade(AttributeDefinitions=NUMBERS),
-        "key: declared pk (S), sk (S), in the account pk (S), sk (N)",
+        "key: `pk (S), sk (S)` in the declaration; `pk (S), sk (N)` in the account",
     ),
     "a missing index": (
         "DRF001",
@@ -100,7 +100,7 @@ DRIFTS: dict[str, tuple[str, Callable[[Cloud], Any], str]] = {
     "an index's key": (
         "DRF001",
         remade(GlobalSecondaryIndexes=[{**INDEX, "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"}]}]),
-        "key of global index by-author: declared author (S), in the account day (S)",
+        "key of global index by-author: `author (S)` in the declaration; `day (S)` in the account",
     ),
     "a missing local index": (
         "DRF001",
@@ -110,7 +110,7 @@ DRIFTS: dict[str, tuple[str, Callable[[Cloud], Any], str]] = {
     "a projection": (
         "DRF001",
         remade(GlobalSecondaryIndexes=[{**INDEX, "Projection": {"ProjectionType": "KEYS_ONLY"}}]),
-        "projection of global index by-author: declared INCLUDE size, title, in the account KEYS_ONLY",
+        "projection of global index by-author: `INCLUDE (size, title)` in the declaration; `KEYS_ONLY` in the account",
     ),
     "projected attributes": (
         "DRF001",
@@ -119,36 +119,37 @@ DRIFTS: dict[str, tuple[str, Callable[[Cloud], Any], str]] = {
                 {**INDEX, "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["title"]}}
             ]
         ),
-        "projection of global index by-author: declared INCLUDE size, title, in the account INCLUDE title",
+        "projection of global index by-author: `INCLUDE (size, title)` in the declaration; `INCLUDE (title)` in the "
+        "account",
     ),
     "TTL off": (
         "DRF002",
         lambda c: c.client("dynamodb").update_time_to_live(
             TableName=TABLE, TimeToLiveSpecification={"Enabled": False, "AttributeName": "expires"}
         ),
-        "TTL: declared expires, in the account off",
+        "TTL: expires in the declaration, off in the account",
     ),
     "the stream's view": (
         "DRF002",
         remade(StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}),
-        "stream: declared NEW_IMAGE, in the account KEYS_ONLY",
+        "stream: NEW_IMAGE in the declaration, KEYS_ONLY in the account",
     ),
     "the stream off": (
         "DRF002",
         remade(StreamSpecification={"StreamEnabled": False}),
-        "stream: declared NEW_IMAGE, in the account off",
+        "stream: NEW_IMAGE in the declaration, off in the account",
     ),
     "protection off": (
         "DRF002",
         updated(DeletionProtectionEnabled=False),
-        "deletion protection: declared on, in the account off",
+        "deletion protection: on in the declaration, off in the account",
     ),
     "recovery off": (
         "DRF002",
         lambda c: c.client("dynamodb").update_continuous_backups(
             TableName=TABLE, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
         ),
-        "point-in-time recovery: declared on, in the account off",
+        "point-in-time recovery: on in the declaration, off in the account",
     ),
     "billing": (
         "DRF002",
@@ -159,7 +160,7 @@ DRIFTS: dict[str, tuple[str, Callable[[Cloud], Any], str]] = {
                 {**INDEX, "ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 2}}
             ],
         ),
-        "billing: declared on demand, in the account provisioned, 5 read and 2 write units",
+        "billing: on demand in the declaration, provisioned (5 read and 2 write units) in the account",
     ),
 }
 

@@ -230,7 +230,7 @@ def test_a_command_runs_beside_and_its_work_is_recorded(by_command: Any) -> None
     assert len(by_command.databases()) == 1
     by_command.sql("INSERT INTO users VALUES (9, 'mine')")
     by_command.write("changes/2.txt", COLUMN)
-    assert by_command.look("setup").state == "stale", "the hash of its folder"
+    assert by_command.look("setup").state == "stale", "the hash of the migrations folder changed"
     assert by_command.run("setup").summary == "1 migration run"
     assert by_command.sql("SELECT * FROM users ORDER BY 1") == [(1, "ANN", "x"), (2, "BOB", "x"), (9, "MINE", "x")]
     assert "1 in public.users" in str(by_command.foreign("setup"))

@@ -77,12 +77,12 @@ def test_a_missing_index_is_added_and_a_changed_one_replaced_without_losing_an_i
     state = small.look("schema-load")
     assert (state.state, state.reason) == (
         "stale",
-        f"table {small.table('things')}: it has no index by-owner (owner (S), projecting ALL)",
+        f"table {small.table('things')}: it has no index `by-owner` (owner (S), projection ALL)",
     )
     assert small.run("schema-load").summary == "1 index made"
     assert small.look("schema-load").state == "done"
     declare(small, with_index(small, projection="KEYS_ONLY"))
-    assert "its index by-owner is owner (S), projecting ALL, declared as" in small.look("schema-load").reason
+    assert "its index `by-owner` is owner (S), projection ALL; declared:" in small.look("schema-load").reason
     assert small.run("schema-load").summary == "1 index made"
     assert small.look("schema-load").state == "done"
     with Dynamo(small.dynamodb) as dynamo:
@@ -144,7 +144,7 @@ def test_what_only_a_new_table_can_change_stops_and_says_what_it_takes(small: An
         small.run("schema-load")
     assert caught.value.exit_code == 8
     assert caught.value.detail == (
-        f"table {small.table('things')} (tables.json): its key is pk (S), sk (N), declared as pk (S), sk (S)"
+        f"table {small.table('things')} (tables.json): its key is pk (S), sk (N); declared: pk (S), sk (S)"
     )
     assert "devenv schema-load" in str(caught.value.hint)
     assert len(small.items("things")) == 1

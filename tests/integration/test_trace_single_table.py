@@ -117,7 +117,7 @@ def test_an_id_that_lines_share_is_not_verified(shop: Shop) -> None:
     shop.edit("devenv.toml", 'ids = { dynamodb = "number"', 'ids = { dynamodb = "product"')
     document = shop.trace()
     [gap] = next(layer["uncovered"] for layer in document["layers"] if layer["name"] == "dynamodb")
-    assert gap == "3 entries have the same id, line one for all; entries can be compared by unique ids only"
+    assert gap == "3 entries have the same id (`line one for all`); devenv can compare entries only by unique ids"
     assert document["verdict"]["status"] != "ok"
 
 

@@ -45,16 +45,16 @@ REASONS: Mapping[str, tuple[str, ...]] = {
         "init/table_files.py",
     ),
     "the scheme of a URL, postgres://": ("doctor/checks/protection.py",),
-    "a layer of a trace has the name of the store that it is about: a fault belongs to it, its judge or its report": (
+    "a layer of a trace has the name of its store; its faults, its judge and its report use that name": (
         "links/faults.py", "render/trace_view.py", "trace/judge/environment.py", "trace/judge/fault.py",
         "trace/judge/identity.py", "trace/judge/verdict.py", "trace/layers/cross_store.py",
         "trace/layers/environment.py", "trace/layers/rewritten.py", "trace/layers/services.py",
         "trace/layers/stream.py", "trace/request_writes.py",
     ),
-    "a layer of a trace needs what another one, by its name, has found out": (
+    "a layer of a trace reads the result of another layer, by that layer's name": (
         "trace/layer.py", "trace/layers/cache.py", "trace/layers/http.py", "trace/layers/pattern.py", "trace/run.py",
     ),
-    "a layer of a trace is not judged, or in other words, after one, by its name, that breaks": (
+    "a layer of a trace is judged differently, or not at all, after a failure of the layer with this name": (
         "trace/judge/http.py", "trace/judge/library.py", "trace/judge/pattern.py", "trace/judge/running.py",
     ),
     "a trace's write is found and taken back as an item or as a row": (
@@ -74,13 +74,13 @@ REASONS: Mapping[str, tuple[str, ...]] = {
         "snapshots/save.py", "snapshots/sides.py", "testing/scratch.py",
     ),
     "`down` drops the databases of old snapshots while Postgres runs": ("lifecycle/down.py",),
-    "who needs one of the stores asks for it here": ("stack.py",),
+    "code that needs a store gets it from here": ("stack.py",),
     "a check that is about one store, by its title": (
         "doctor/checks/declared.py", "doctor/checks/environment.py", "doctor/checks/services.py",
     ),
     "DynamoDB Local's data folder, whose rights a check looks at": ("doctor/gather.py",),
-    "8000, DynamoDB Local's port, is many a web server's, too": ("lifecycle/old_addresses.py",),
-    "the port that is shown as the port of the tap, where there is no application": ("lifecycle/tap.py",),
+    "8000 is the default port of DynamoDB Local and of many web servers": ("lifecycle/old_addresses.py",),
+    "the port that is shown as the tap's if there is no application": ("lifecycle/tap.py",),
     "the needs of a step: setup fills Postgres, schema-load DynamoDB, seed both": (
         "steps/registry.py", "lifecycle/up.py",
     ),
@@ -89,7 +89,7 @@ REASONS: Mapping[str, tuple[str, ...]] = {
         "engines/docker/project.py",
     ),
     "the address of Postgres has a user and a database in it": ("engines/project.py",),
-    "TAB in a shell must not import more, and asks each store for other words": (
+    "completion in a shell must import little; each store gives it other words": (
         "cli/complete.py", "cli/completion.py",
     ),
 }  # fmt: skip

@@ -227,10 +227,9 @@ def run_encryption(facts: DoctorFacts) -> Outcome:
     told = {name for name, _, owner in owners if is_enough(owner, wanted)}
     unknown = [name for name in facts.table_names if name not in told]
     if unknown and wanted != "aws-owned":
-        names = ", ".join(unknown)
-        return unverified(
-            f"no definition states the key of {names}, and the table does not report it", subjects=unknown
-        )
+        names = f"table{'s' * (len(unknown) > 1)} {', '.join(f'`{name}`' for name in unknown)}"
+        said = "the tables do not report it" if len(unknown) > 1 else "the table does not report it"
+        return unverified(f"no definition states the encryption key of {names}, and {said}", subjects=unknown)
     if not owners:
         return no_tables(facts)
     local = "" if in_aws(facts) else "; DynamoDB Local's own files are not encrypted"

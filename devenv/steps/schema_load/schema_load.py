@@ -184,7 +184,7 @@ def diff_table(declared: Mapping[str, Any], described: Described) -> tuple[Table
     found: list[TableDifference] = []
     wanted, present = show_key(declared, declared), show_key(described, described)
     if wanted != present:
-        found.append(TableDifference(f"its key is {present}, declared as {wanted}", losing=True))
+        found.append(TableDifference(f"its key is {present}; declared: {wanted}", losing=True))
     found += diff_local(declared, described)
     found += diff_global(declared, described)
     return tuple(found)
@@ -197,11 +197,11 @@ def show_key(part: Mapping[str, Any], table: Mapping[str, Any]) -> str:
 
 
 def show_index(index: Mapping[str, Any], table: Mapping[str, Any]) -> str:
-    """`user (S), sk (S), projecting ALL`."""
+    """`user (S), sk (S), projection ALL`, `user (S), projection INCLUDE (a, b)`."""
     projection = index.get("Projection", {})
     kind = projection.get("ProjectionType", "ALL")
-    attributes = sorted(projection.get("NonKeyAttributes", ())) if kind == "INCLUDE" else ()
-    return f"{show_key(index, table)}, projecting {', '.join([kind, *attributes])}"
+    attributes = f" ({', '.join(sorted(projection.get('NonKeyAttributes', ())))})" if kind == "INCLUDE" else ""
+    return f"{show_key(index, table)}, projection {kind}{attributes}"
 
 
 def show_indexes(table: Mapping[str, Any], section: str) -> dict[str, str]:
@@ -216,12 +216,12 @@ def diff_local(declared: Mapping[str, Any], described: Described) -> list[TableD
     found = []
     for name in wanted:
         if name not in present:
-            found.append(TableDifference(f"it has no local index {name} ({wanted[name]})", losing=True))
+            found.append(TableDifference(f"it has no local index `{name}` ({wanted[name]})", losing=True))
         elif present[name] != wanted[name]:
-            text = f"its local index {name} is {present[name]}, declared as {wanted[name]}"
+            text = f"its local index `{name}` is {present[name]}; declared: {wanted[name]}"
             found.append(TableDifference(text, losing=True))
     return found + [
-        TableDifference(f"it has a local index {name} that is not declared") for name in present if name not in wanted
+        TableDifference(f"it has a local index `{name}` that is not declared") for name in present if name not in wanted
     ]
 
 
@@ -246,12 +246,12 @@ def diff_global(declared: Mapping[str, Any], described: Described) -> list[Table
             "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": name}}],
         }
         if name not in present:
-            found.append(TableDifference(f"it has no index {name} ({wanted[name]})", (create,)))
+            found.append(TableDifference(f"it has no index `{name}` ({wanted[name]})", (create,)))
         elif present[name] != wanted[name]:
-            text = f"its index {name} is {present[name]}, declared as {wanted[name]}"
+            text = f"its index `{name}` is {present[name]}; declared: {wanted[name]}"
             found.append(TableDifference(text, (delete, create)))
     return found + [
-        TableDifference(f"it has an index {name} that is not declared") for name in present if name not in wanted
+        TableDifference(f"it has an index `{name}` that is not declared") for name in present if name not in wanted
     ]
 
 

@@ -247,6 +247,9 @@ def changed_text(subject: Subject, head: str, changed: Sequence[Change]) -> str:
     fields = dict.fromkeys(change.field for change in changed)
     entries = len({change.id for change in changed})
     absent = [name for name in fields if all(c.observed is None for c in changed if c.field == name)]
+    if len(absent) == len(fields):
+        without = ", ".join(f"`{name}`{renamed(changed, name)}" for name in absent)
+        return f"{head} {count(entries)} without {without}{linked_text(subject, changed)}"
     lacking = {name: f"no `{name}`{renamed(changed, name)}" for name in absent}
     ways = {name: how_text([c for c in changed if c.field == name], subject.types.get(name)) for name in fields}
     names = ", ".join(lacking.get(name, f"a different `{name}`{ways[name]}") for name in fields)
@@ -264,10 +267,10 @@ def linked_text(subject: Subject, changed: Sequence[Change]) -> str:
 
 
 def renamed(changed: Sequence[Change], name: str) -> str:
-    """` (its value is in `displayName`)`, where one other field has it on all entries."""
+    """` (the value is in `displayName`)`, where one other field has it on all entries."""
     others = {change.instead for change in changed if change.field == name}
     other = others.pop() if len(others) == 1 else None
-    return f" (its value is in `{other}`)" if other else ""
+    return f" (the value is in `{other}`)" if other else ""
 
 
 def count(number: int, noun: str = "entry") -> str:

@@ -18,7 +18,7 @@ from devenv.trace.observation import NO_MAPS, DeclaredIds, Entry, Subject
 MOST_NAMES: Final = 8
 NAMES: Final = late(r"`([\w.]+)`")
 # What `answers.lists_in` adds to the description of a map.
-LISTS: Final = late(r"not a list \((.*) (?:is one|are lists)\)$")
+LISTS: Final = late(r"not a list; its fields? (.*) (?:is a list|are lists)$")
 
 
 class IdForm(Value, frozen=True):

@@ -337,7 +337,10 @@ def judge_lookup(guard: Ran, earlier: Sequence[LayerFinding]) -> Iterator[LayerF
     if all(observed is None for _, _, observed in guard.returned):
         text = f"{guard.function} does not find the user"
     else:
-        differing = ", ".join(f"`{name}` is {observed or 'missing'}, not {wanted}" for name, wanted, observed in wrong)
+        differing = "; ".join(
+            f"`{name}` is {observed} instead of {wanted}" if observed else f"`{name}` is missing (expected {wanted})"
+            for name, wanted, observed in wrong
+        )
         text = f"{guard.function} finds a different row than the user's: {differing}"
     cause = "; ".join(filter(None, (lookup_text(guard), namesake_text(guard)))) or None
     fault = library_fault(guard, "wrong_row", text, cause, status="mutated")

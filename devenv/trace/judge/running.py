@@ -134,7 +134,7 @@ def parted_text(seen: Observations) -> str | None:
     others = [guard for guard, _ in seen.library.guards if not guard.returned]
     if not asked:
         first = next(((run, call) for run in (*lookups, *others, ran) for call in run.asked or ()), None)
-        even = f", not even {shown(first[1])} of {first[0].function}" if first else ""
+        even = f", not even {first[0].function}'s query ({quoted(first[1])})" if first else ""
         return (
             f"reads nothing at the addresses that devenv gave it{even}: the answer was kept in the application or in a "
             "cache in front of it, or its code takes another address (from a file such as .env)"
@@ -156,7 +156,7 @@ def often_text(strange: Sequence[StoreCall]) -> str | None:
     most = max(kinds.values(), key=len, default=[])
     if len(most) < OFTEN:
         return None
-    return f"sends {len(most)} reads like {shown(most[0])}, which none of the declared functions sends"
+    return f"sends {len(most)} reads like {quoted(most[0])}, which none of the declared functions sends"
 
 
 def parts_of(run: Ran, asked: Sequence[StoreCall], strange: Sequence[StoreCall]) -> Iterator[str]:
@@ -164,10 +164,10 @@ def parts_of(run: Ran, asked: Sequence[StoreCall], strange: Sequence[StoreCall])
     for call in run.asked or ():
         mine = next((one for one in asked if alike(one, call)), None)
         if mine is None:
-            missing = f"does not send {shown(call)}, unlike {run.function}"
+            missing = f"does not send {quoted(call)}, unlike {run.function}"
             instead = next((one for one in strange if is_elsewhere(one, call)), None)
             instead = instead or next((one for one in strange if one.store == call.store), None)
-            sent = f"it sends {shown(instead)} instead" if instead else "it kept an answer, or sends another query"
+            sent = f"it sends {quoted(instead)} instead" if instead else "it kept an answer, or sends another query"
             yield f"{missing}: {sent}"
             continue
         noun = ("row", "rows") if call.store == "postgres" else ("item", "items")
@@ -175,15 +175,15 @@ def parts_of(run: Ran, asked: Sequence[StoreCall], strange: Sequence[StoreCall])
             shown(call) if call.sql is not None else shown(replace(call, key={}, sort=None, direction=None, limit=None))
         )
         gets = f"gets {number_of(mine.count or 0, *noun)} from {head}{in_session(mine)}"
-        key = f" where {shown_key(call)}" if call.key else ""
-        other = f"a new process gets {number_of(call.count or 0, *noun)}{key}{in_session(call)}"
+        key = f", which sends {shown_key(call)}," if call.key else ""
+        other = f"a new process{key} gets {call.count or 0:,}{in_session(call)}"
         if mine.error is not None and call.error is None:
             yield f"gets the error {mine.error} from {head}{in_session(mine)}"
         elif bool(mine.count) != bool(call.count):
             sent = ": the running application sends another key" if call.key and not mine.count else ""
-            yield f"{gets}, {other}{sent}"
+            yield f"{gets}; {other}{sent}"
         elif mine.session and call.session and mine.session != call.session:
-            yield f"{gets}, {other}"
+            yield f"{gets}; {other}"
 
 
 def alike(one: StoreCall, other: StoreCall) -> bool:
@@ -202,6 +202,11 @@ def is_elsewhere(one: StoreCall, other: StoreCall) -> bool:
 def form(sql: str) -> str:
     """A statement without its values."""
     return " ".join(PARAMETER.sub("?", mask_sql(sql)).split()).lower()
+
+
+def quoted(call: StoreCall) -> str:
+    """A call in backticks; `shown` puts them around SQL only."""
+    return shown(call) if call.sql is not None else f"`{shown(call)}`"
 
 
 def in_session(call: StoreCall) -> str:

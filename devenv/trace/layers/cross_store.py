@@ -59,10 +59,9 @@ def nothing_looked_up(links: Sequence[Mapping[str, Any]], items: int) -> str | N
     """Return why the layer says nothing: there are items, and no link has an id or a fault in them; else None."""
     if not items or any(link["ids"] or link["faults"] for link in links):
         return None
-    names = ", ".join(str(link["name"]) for link in links)
-    which = f"link {names} looks" if len(links) == 1 else f"none of the links {names} looks"
-    which = f"{which} nothing up" if len(links) == 1 else f"{which} anything up"
-    return f"{which} in the {number_of(items, 'item')} of this subject"
+    names = ", ".join(f"`{link['name']}`" for link in links)
+    which = f"link {names} finds" if len(links) == 1 else f"links {names} find"
+    return f"{which} no id in the {number_of(items, 'item')} of this subject"
 
 
 def missing_columns(inquiry: TraceContext) -> Iterator[str]:

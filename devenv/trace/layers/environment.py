@@ -309,7 +309,9 @@ def summarize(seen: Observation) -> str:
         return f"{head} is connected to this project's stores"
     if proven:
         shown = " and ".join(map(SHOWN.__getitem__, proven))
-        return f"{head} is connected to {shown}; {' and '.join(open_)} by its variables at the start, not verified"
+        own = "store" if len(open_) == 1 else "stores"
+        rest = f"for {' and '.join(open_)} only its variables at the start name this project's {own} (not verified)"
+        return f"{head} is connected to {shown}; {rest}"
     return f"{head}: its variables at the start name this project's stores (not verified: no open connection seen)"
 
 

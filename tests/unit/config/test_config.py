@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from devenv.cli.settings_report import show_settings
 from devenv.config import load as reader
 from devenv.config import parse as parser
 from devenv.config.load import Loaded, cache_folder, find_root, flatten, load_for_stopping
 from devenv.config.parse import known_keys
+from devenv.config.schema import TESTED_DYNAMODB
 from devenv.core.errors import Exit, UsageError
 from tests.support import REPOSITORY
 
@@ -229,6 +231,16 @@ def test_every_effective_value_has_an_origin(tmp_path: Path) -> None:
     loaded = reader.load(tmp_path, {})
     assert set(flatten(msgspec.to_builtins(loaded.settings))) <= set(loaded.origins)
     assert loaded.origins["links"] == "devenv.toml"
+
+
+def test_config_show_names_the_version_that_is_used(tmp_path: Path) -> None:
+    def shown(more: str = "") -> tuple[object, str]:
+        rows = show_settings(load(tmp_path, f"{NAMED}[dynamodb]\n{more}")).body["settings"]
+        return next((row["value"], row["origin"]) for row in rows if row["key"] == "dynamodb.version")
+
+    assert shown() == (TESTED_DYNAMODB, "default")
+    assert shown('version = "3.x"\n') == ("3.x", "devenv.toml")
+    assert shown('local = "jars"\n') == (None, "default"), "its version is that of the folder"
 
 
 def test_the_schema_knows_every_section_and_describes_itself() -> None:

@@ -238,7 +238,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "SAF004": (unread(regions=["us-east-1"]),),
     "SAF005": (
         Row(
-            "no definition states the key of things",
+            "no definition states the encryption key of table `things`",
             "error",
             {"entities": ENTITY, "safety": {"encryption_at_rest": "customer-managed"}},
             items=(),

@@ -91,6 +91,6 @@ def test_an_environment_that_a_lock_command_left_empty_is_none(tmp_path: Path, p
     (tmp_path / "lib" / "python3.12" / "site-packages" / f"{package}.dist-info").mkdir(parents=True)
     python.parent.mkdir()
     python.touch()
-    assert has_packages(python), "no virtual environment: whoever named it has a reason"
+    assert has_packages(python), "an interpreter outside a virtual environment is accepted as it is"
     (tmp_path / "pyvenv.cfg").touch()
     assert has_packages(python) is whole

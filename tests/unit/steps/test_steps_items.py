@@ -227,20 +227,20 @@ def test_what_the_table_has_by_itself_is_no_difference() -> None:
     [
         (
             {"KeySchema": DECLARED["KeySchema"][:1]},
-            "its key is pk (S), declared as pk (S), sk (N)",
+            "its key is pk (S); declared: pk (S), sk (N)",
             [],
             True,
         ),
-        ({"LocalSecondaryIndexes": []}, "it has no local index local (pk (S), g (S), projecting ALL)", [], True),
+        ({"LocalSecondaryIndexes": []}, "it has no local index `local` (pk (S), g (S), projection ALL)", [], True),
         (
             {"GlobalSecondaryIndexes": []},
-            "it has no index by-g (g (S), projecting INCLUDE, a, b)",
+            "it has no index `by-g` (g (S), projection INCLUDE (a, b))",
             ["Create"],
             False,
         ),
         (
             {"GlobalSecondaryIndexes": [{**DECLARED["GlobalSecondaryIndexes"][0], "KeySchema": DECLARED["KeySchema"]}]},
-            "its index by-g is pk (S), sk (N), projecting INCLUDE, a, b, declared as g (S), projecting INCLUDE, a, b",
+            "its index `by-g` is pk (S), sk (N), projection INCLUDE (a, b); declared: g (S), projection INCLUDE (a, b)",
             ["Delete", "Create"],
             False,
         ),
@@ -251,7 +251,7 @@ def test_what_the_table_has_by_itself_is_no_difference() -> None:
                     {**DECLARED["GlobalSecondaryIndexes"][0], "IndexName": "more"},
                 ]
             },
-            "it has an index more that is not declared",
+            "it has an index `more` that is not declared",
             [],
             False,
         ),

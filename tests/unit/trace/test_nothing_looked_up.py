@@ -1,4 +1,4 @@
-"""Layer cross-store is not run, with the reason, where no link looks anything up in the subject's items."""
+"""Layer cross-store is not run, with the reason, where no link finds an id in the subject's items."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def link(name: str, ids: int = 0, faults: int = 0) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("links", "items", "expected"),
     [
-        ([link("hive")], 3, "link hive looks nothing up in the 3 items of this subject"),
+        ([link("hive")], 3, "link `hive` finds no id in the 3 items of this subject"),
         (
             [link("hive"), link("keeper")],
             1,
-            "none of the links hive, keeper looks anything up in the 1 item of this subject",
+            "links `hive`, `keeper` find no id in the 1 item of this subject",
         ),
         ([link("hive"), link("keeper", ids=1)], 3, None),
         ([link("hive", faults=1)], 3, None),

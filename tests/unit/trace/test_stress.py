@@ -81,7 +81,9 @@ def test_refusals_pass_when_the_request_is_sent_again() -> None:
     assert [one["Code"] for one in reply.body["CancellationReasons"]] == ["None", "TransactionConflict"]
     assert conflict.dynamodb("TransactWriteItems", parts, store).status == 200
     condition = refusals.RefuseOnce("ConditionalCheckFailed")
-    assert condition.dynamodb("PutItem", {}, store).status == 200, "a write without a condition cannot fail by it"
+    assert condition.dynamodb("PutItem", {}, store).status == 200, (
+        "a write without a condition cannot fail its condition"
+    )
     assert condition.dynamodb("PutItem", {"ConditionExpression": "x"}, store).status == 400
 
 
@@ -137,7 +139,7 @@ def test_answers_are_compared_in_words() -> None:
     assert said(entries(1, 2, 3, 4)) == "1 entry is new"
     assert said(entries(3, 2, 1)) == "in another order"
     assert said((*entries(1, 2), Entry("3", {"n": "9"}))) == "a different `n` on 1 entry"
-    assert said(entries(3), truncated=True) is None, "of first pages the newest must be there"
+    assert said(entries(3), truncated=True) is None, "a first page must contain the newest entry"
     assert said(entries(1), truncated=True) == "1 of 1 entry lost; 1 entry is new"
 
 

@@ -81,7 +81,9 @@ def test_every_place_that_repeats_an_id_or_a_time_changes_with_it(sort: str | No
         assert copy["PK"] == f"TRAIL#{TRAIL}"
         assert copy["SK"] == f"REPORT#{copy['createdAt']}#{copy['reportId']}"
         assert copy["GSI1SK"] == f"REPORT#{copy['createdAt']}"
-        assert (copy["GSI1PK"], copy["hiker"]) == (f"HIKER#{HIKERS[0]}", HIKERS[0]), "rows stay who they are"
+        assert (copy["GSI1PK"], copy["hiker"]) == (f"HIKER#{HIKERS[0]}", HIKERS[0]), (
+            "a copy refers to the same person as the original"
+        )
         # Neither the newest nor the oldest.
         assert "2024-05-20T10:00:00Z" < copy["createdAt"] < "2024-06-02T08:15:00Z"
         assert copy["reportId"] not in ("r-1001", "r-1002")

@@ -63,7 +63,7 @@ def test_the_pages_on_which_a_field_differs() -> None:
 
 def test_the_pages_that_are_in_another_order() -> None:
     assert summary(2, 1, 3, 4, 5).endswith("(only on page 3)")
-    assert "only on" not in summary(4, 5, 3, 1, 2), "pages in the wrong order are all concerned"
+    assert "only on" not in summary(4, 5, 3, 1, 2), "if the pages are in the wrong order, every page differs"
 
 
 def lost(authored: str = "m2 m4", following: tuple[NextPage, ...] = (), **payload: Any) -> str:
@@ -86,6 +86,6 @@ def lost(authored: str = "m2 m4", following: tuple[NextPage, ...] = (), **payloa
 def test_what_the_lost_entries_have_in_common() -> None:
     assert lost().startswith("2 entries in between are lost: exactly those with `by` = bo")
     assert lost(payload=("by",)).startswith("2 entries in between are lost;"), "people's own words are not said"
-    assert lost("m2 m4 m5").startswith("2 entries in between are lost;"), "m5 is theirs, too"
+    assert lost("m2 m4 m5").startswith("2 entries in between are lost;"), "m5 has the same author"
     later = (NextPage(2, "/letters?before=5", ids=("m3", "m1")),)
     assert "exactly those with `by` = bo behind page 1" in lost("m2 m4 m5", later)

@@ -71,8 +71,8 @@ def test_other_differences_keep_their_cause(entries: tuple[Entry, ...]) -> None:
 @pytest.mark.parametrize(
     ("shape", "line"),
     [
-        ("a map with `orders`, not a list (`orders` is one)", 'items = "orders"'),
-        ("a map with `total`, `a`, not a list (`a`, `data.b` are lists)", 'items = "a" (or data.b)'),
+        ("a map, not a list; its field `orders` is a list", 'items = "orders"'),
+        ("a map, not a list; its fields `a`, `data.b` are lists", 'items = "a" (or data.b)'),
     ],
 )
 def test_the_place_of_a_list_inside_an_answer(shape: str, line: str) -> None:

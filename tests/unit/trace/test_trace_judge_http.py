@@ -273,7 +273,7 @@ def test_a_refusal_that_contains_what_it_refuses() -> None:
 def test_pages_that_overlap_or_leave_a_gap_are_a_fault_of_the_cursor() -> None:
     assert verdict(with_member(repeated=(STORED[0].id or "",))) == ("http", "cursor")
     times = sorted(one.fields["at"] or "" for one in STORED)
-    assert len(times) > 2, "an entry has to lie between two pages"
+    assert len(times) > 2, "the sample needs at least three different times"
     middle = tuple(one for one in STORED if one.fields["at"] != times[1])
     spans = ((times[2], times[-1]), (times[0], times[0]))
     assert verdict(with_member(entries=middle, spans=spans)) == ("http", "cursor")
@@ -306,8 +306,8 @@ def test_a_field_that_an_answer_lacks_is_absent_and_another_with_its_value_is_na
         [("name", None, False, None)],
     ]
     assert (
-        changed_text(SUBJECT, "it answers", found[0])
-        == "it answers no `name` (its value is in `displayName`) on 1 entry"
+        changed_text(SUBJECT, "the API returns", found[0])
+        == "the API returns 1 entry without `name` (the value is in `displayName`)"
     )
 
 

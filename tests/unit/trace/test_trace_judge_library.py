@@ -148,7 +148,7 @@ def test_a_field_that_is_dropped() -> None:
     first = judge(SUBJECT, with_library(entries=bare)).first
     assert first is not None
     assert (first.layer, first.kind, first.status) == ("library", "field_changed", "mutated")
-    assert first.summary == "list_letters() returns no `by` on 5 entries"
+    assert first.summary == "list_letters() returns 5 entries without `by`"
 
 
 def test_a_field_that_the_query_leaves_out() -> None:
@@ -325,7 +325,7 @@ def test_the_lookup_of_the_user_is_held_against_the_declared_row() -> None:
     assert first.cause == "`SELECT id` returns 0 rows from db:5432/a as ada"
     another = judge(SUBJECT, seen(("id", "u-ada", "u-bo"), ("name", "ada", None))).first
     assert another is not None
-    assert "`id` is u-bo, not u-ada, `name` is missing, not ada" in another.summary
+    assert "`id` is u-bo instead of u-ada; `name` is missing (expected ada)" in another.summary
     gone = PostgresObservation(findings=(Finding("missing_row", ""),))
     assert verdict(seen(("id", "u-ada", None), postgres=gone)) == ("postgres", "missing_row")
 

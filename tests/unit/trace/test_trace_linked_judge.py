@@ -69,7 +69,7 @@ def test_a_field_that_only_the_route_adds_is_compared_there() -> None:
     assert (verdict(seen, LINKED), also(seen, LINKED)) == (("http", "body_changed"), [])
     first = judge(LINKED, seen).first
     assert first is not None
-    assert "no `name` on 5 entries: `name` of m1 is null, public.people.full_name is `Ada`" in first.summary
+    assert "5 entries without `name`: `name` of m1 is null, public.people.full_name is `Ada`" in first.summary
 
 
 def test_a_name_whose_row_is_not_known_is_not_compared() -> None:

@@ -178,7 +178,11 @@ def test_a_link_never_leads_to_another_host(link: str, same: str | None) -> None
         ((200, "text/html", "<html>", None), "not_json", "answers 200 as text/html"),
         ((200, "text/plain", "[]", None), "not_json", "answers 200 as text/plain"),
         ((200, "application/json", "", None), "status", "answers 200 without a list"),
-        ((200, "application/json", '{"data": []}', None), "body_changed", "a map with `data`"),
+        (
+            (200, "application/json", '{"data": []}', None),
+            "body_changed",
+            "a map, not a list; its field `data` is a list",
+        ),
     ],
     ids=["404", "500", "403", "HTML", "text", "empty", "map"],
 )

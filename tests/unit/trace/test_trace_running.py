@@ -50,8 +50,8 @@ def test_without_a_tap_the_place_stays_open() -> None:
 
 def test_an_application_that_asks_no_store() -> None:
     assert running().endswith(
-        "reads nothing at the addresses that devenv gave it, not even Query letters where pk = MSG#g-1 descending of "
-        "list_letters(): the answer was kept in the application or in a cache in "
+        "reads nothing at the addresses that devenv gave it, not even list_letters()'s query (`Query letters where "
+        "pk = MSG#g-1 descending`): the answer was kept in the application or in a cache in "
         "front of it, or its code takes another address (from a file such as .env)"
     )
 
@@ -59,8 +59,8 @@ def test_an_application_that_asks_no_store() -> None:
 def test_a_read_that_is_not_sent() -> None:
     other = replace(SENT, table="drafts")
     assert running(other).endswith(
-        "does not send Query letters where pk = MSG#g-1 descending, unlike list_letters(): it sends Query drafts "
-        "where pk = MSG#g-1 descending instead"
+        "does not send `Query letters where pk = MSG#g-1 descending`, unlike list_letters(): it sends `Query drafts "
+        "where pk = MSG#g-1 descending` instead"
     )
     assert running(LOOKUP).endswith("unlike list_letters(): it kept an answer, or sends another query")
 
@@ -74,13 +74,13 @@ def test_a_read_for_each_entry_is_counted() -> None:
 
 def test_another_table_is_named_before_another_read_of_the_same_store() -> None:
     user = replace(SENT, operation="GetItem", table="users")
-    assert "it sends Query drafts where" in running(user, replace(SENT, table="drafts"))
+    assert "it sends `Query drafts where" in running(user, replace(SENT, table="drafts"))
 
 
 def test_a_read_of_the_same_place_that_brings_nothing() -> None:
     told = running(replace(SENT, key={"pk": "?"}, count=0))
     assert (
-        "gets 0 items from Query letters, a new process gets 5 items where pk = MSG#g-1:"
+        "gets 0 items from Query letters; a new process, which sends pk = MSG#g-1, gets 5:"
         " the running application sends another key"
     ) in told
 
@@ -89,13 +89,13 @@ def test_the_lookup_comes_first_and_says_as_whom_it_was_asked() -> None:
     mine = replace(LOOKUP, sql="select id from people where sub = $1", count=0, session="as app in a transaction")
     told = running(mine, lookup=LOOKUP)
     assert "gets 0 rows from `SELECT id FROM people WHERE sub = %(sub)s` (as app in a transaction)" in told
-    assert "a new process gets 1 row (as app)" in told
+    assert "a new process gets 1 (as app)" in told
     assert "Query letters" not in told
 
 
 def test_a_lookup_in_another_session_that_finds_as_many_rows() -> None:
     told = running(replace(LOOKUP, session="as app with search_path old"), SENT, lookup=LOOKUP)
-    assert "(as app with search_path old), a new process gets 1 row (as app)" in told
+    assert "(as app with search_path old); a new process gets 1 (as app)" in told
 
 
 def test_reads_that_are_the_same_leave_the_code_behind_them() -> None:

@@ -185,7 +185,7 @@ def test_several_kinds_in_another_form(value: Any, shape: str) -> None:
         ({"data": {"items": {"a": 1}}}, "a map with `a` in `data.items`, not a list"),
         (
             {"data": {"items": {"a": [], "b": {"c": [1]}}}},
-            "a map with `a`, `b` in `data.items`, not a list (`a`, `b.c` are lists)",
+            "a map in `data.items`, not a list; its fields `a`, `b.c` are lists",
         ),
         ({"data": {"items": ["x"]}}, "a list that contains a text of 1 character, not only maps"),
         ([], "an empty list without `data.items`"),
@@ -339,8 +339,8 @@ def test_a_uuid_in_another_spelling_is_accepted_and_said(typed: str) -> None:
         ({"params": {"id": "uuid"}}, "thread", ("abc",), "'abc' is not a uuid"),
         ({"params": {"id": "number"}}, "thread", ("abc",), "'abc' is not a number"),
         ({"params": {"id": "string"}}, "thread", ("",), "id is empty"),
-        ({"params": {"id": "uuid"}}, "thread", (), "`thread` takes ID, not 0 values"),
-        ({}, "thread", ("x",), "`thread` takes no value, not 1 value"),
+        ({"params": {"id": "uuid"}}, "thread", (), "`thread` needs 1 value (ID); you gave none"),
+        ({}, "thread", ("x",), "`thread` takes no value; you gave 1"),
         ({}, "thred", (), "there is no subject `thred`"),
     ],
 )
@@ -461,7 +461,7 @@ def test_a_command_that_changes_items_is_said_to(safe: tuple[bool, ...], command
 def test_ids_that_several_entries_have_are_named() -> None:
     entries = [Entry(name, {}, "line") for name in ("line 1", "line 2", "line 1", "line 1", "line 2")]
     assert list(repeated(entries)) == [
-        "3 entries have the same id, line 1 (1 more id is repeated, too); entries can be compared by unique ids only"
+        "3 entries have the same id (`line 1`; 1 more id is repeated); devenv can compare entries only by unique ids"
     ]
     assert list(repeated(entries[:2])) == []
     assert list(repeated([Entry(None, {}), Entry(None, {})])) == []

@@ -334,12 +334,12 @@ def test_the_text_form_says_what_was_read_found_and_concluded() -> None:
         "error": {"what": "a worker died", "detail": None, "cause": None, "hint": "devenv status"},
     }
     assert "\n".join(verify_text(Report("verify", "p", 1, body), False)).replace("\x1b", "") == (
-        "read 1,000 items in 4 of 4 segments, 2 of an earlier run, and 5 rows\n"
+        "read 1,000 items in 4 of 4 segments (2 of them in an earlier run), and 5 rows\n"
         "[31m✗[0m orphan: 1,200\n"
         "    9 names no row of public.users.uuid\n"
         "1,000 items/s read, 1.5 s, peak memory 100 MB, 1,300 re-read\n"
-        "plan: 3 items to write (2 orphan, 1 stale_copy): p\n"
-        "    2 of them are deleted, and only with --allow-loss\n"
+        "plan: 3 changes (2 orphan, 1 stale_copy): p\n"
+        "    2 of them delete an item; they need --allow-loss\n"
         "next: devenv repair apply p\n"
         "all findings: /p/findings.jsonl\n"
         "[31m[1minconsistent[0m\n"
