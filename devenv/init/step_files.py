@@ -16,6 +16,10 @@ NUMBERED: Final = re.compile(r"[Vv]?\d+[^/]*\.sql")
 DATA: Final = re.compile(r"""["'`](?:[^"'`\n]*/)?([\w.-]+\.(?:json|jsonl|ndjson|csv|tsv|ya?ml))["'`]""")
 # One whose name is computed: `f"{table}.csv"`; and a word in quotes, such as a folder's name.
 COMPUTED: Final = re.compile(r"""["'`][^"'`\n]*\}\.(json|jsonl|ndjson|csv|tsv|ya?ml)["'`]""")
+# All files of a folder: `.glob("*.json")`, `endsWith(".json")`, `"seeds/*.csv"`.
+WHOLE: Final = re.compile(r"""["'`](?:[^"'`\n]*\*|)\.(json|jsonl|ndjson|csv|tsv|ya?ml)["'`]""")
+# The same with the folder in one text.
+FOLDER: Final = re.compile(r"""["'`](?:[^"'`\n]*/)?([\w.-]+)/[^"'`\n/]*\*\.[a-z]+["'`]""")
 QUOTED: Final = re.compile(r"""["'`](?:[^"'`\n]*/)?([\w.-]+)/?["'`]""")
 
 
@@ -39,7 +43,7 @@ def sql_patterns(chosen: Iterable[str], names: Collection[str]) -> list[str]:
 def data_files(script: str, names: Iterable[str]) -> list[str]:
     """The project's data files that a script's text names, each by a name that only one file has.
 
-    Where the script computes names, all files with that ending in a folder that it names.
+    Where the script computes names or lists a folder, all files with that ending in a folder that it names.
     """
     names = tuple(names)
     called: dict[str, list[str]] = {}
@@ -47,7 +51,7 @@ def data_files(script: str, names: Iterable[str]) -> list[str]:
         called.setdefault(name.rpartition("/")[2], []).append(name)
     wanted = dict.fromkeys(found[1] for found in DATA.finditer(script))
     found = [called[name][0] for name in wanted if len(called.get(name, ())) == 1]
-    endings = {f".{each[1]}" for each in COMPUTED.finditer(script)}
-    folders = {each[1] for each in QUOTED.finditer(script)} if endings else set()
+    endings = {f".{each[1]}" for form in (COMPUTED, WHOLE) for each in form.finditer(script)}
+    folders = {each[1] for form in (QUOTED, FOLDER) for each in form.finditer(script)} if endings else set()
     inside = (n for n in names if PurePosixPath(n).suffix in endings and PurePosixPath(n).parent.name in folders)
     return [*dict.fromkeys((*found, *inside))]

@@ -68,6 +68,20 @@ def test_a_data_file_whose_name_is_not_the_only_one_is_not_taken() -> None:
     assert data_files(script, ["data/a.json", "x/b.json", "y/b.json", "c.csv"]) == ["data/a.json", "c.csv"]
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        'SEEDS = HERE.parent / "seeds"\nfor path in sorted(SEEDS.glob("*.json")):\n    load(path)',
+        'for path in glob.glob("seeds/*.json"):\n    load(path)',
+        'for name in os.listdir("seeds"):\n    if name.endswith(".json"): load(name)',
+        "readdirSync(join(root, 'seeds')).filter((n) => n.endsWith('.json')).map(load)",
+    ],
+)
+def test_all_files_of_a_folder_that_the_seed_script_lists(script: str) -> None:
+    names = ["seeds/visits.json", "seeds/cats.json", "seeds/notes.md", "seeds/tables/cats.json", "package.json"]
+    assert data_files(script, names) == ["seeds/visits.json", "seeds/cats.json"]
+
+
 def test_a_unique_column_that_items_have_under_its_name_finds_the_row(tmp_path: Path) -> None:
     """`name` is everybody's; `shelf_code` is only a book's."""
     settings, _ = made(tmp_path, FILES)
