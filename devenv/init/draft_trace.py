@@ -140,9 +140,9 @@ class TraceDrafter(RequestDrafter):
         query = pattern.query
         routes = (route for code in self.survey.code for route in code.routes if route.file == query.function.file)
         return [
-            f"[trace.{pattern.name}]: {route.path} ({route.file}:{route.line}) gets an item by its key, and its answer"
-            " is not seen to be the whole item, so the two are not compared. Declare it: devenv help traces, One thing"
-            " by its key"
+            f"[trace.{pattern.name}]: {route.path} ({route.file}:{route.line}) gets an item by its key, but devenv"
+            " could not see that its answer is the whole item, so the two are not compared. Declare it:"
+            " devenv help traces, One thing by its key"
             for route in routes
             if route.line <= query.line <= route.end
         ][:1]

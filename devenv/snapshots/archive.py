@@ -58,7 +58,7 @@ def export(stack: Stack, name: str, file: Path) -> Report:
             hint=f"devenv snapshot restore {name} && devenv snapshot save NAME",
         )
     if os.path.lexists(file):
-        raise UsageError(f"{file} exists already", hint=f"devenv snapshot export {name} ANOTHER-FILE")
+        raise UsageError(f"{file} already exists", hint=f"devenv snapshot export {name} ANOTHER-FILE")
     if any(path.is_symlink() for path in place.rglob("*")):
         raise UsageError(f"the snapshot `{name}` has symbolic links (tablespaces), which an archive cannot hold")
     whole = nullcontext(place) if manifest.form == "files" else portable(stack, place, manifest)

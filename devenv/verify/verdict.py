@@ -91,8 +91,8 @@ def doubt(table: TableCoverage) -> Iterator[str]:
     """The problem with the coverage of one table."""
     if table.declared_keys is not None and table.keys != table.declared_keys:
         yield (
-            f"table {table.table} is not the declared one: its key is {', '.join(table.keys)}, "
-            f"declared {', '.join(table.declared_keys)}"
+            f"table {table.table} is not the declared one: its key is {', '.join(table.keys)}; "
+            f"declared: {', '.join(table.declared_keys)}"
         )
     if table.capped:
         yield f"the scan of {table.table} stopped at the given number of items"

@@ -128,7 +128,7 @@ def test_a_function_in_a_library_that_came_along_is_refused(
 def test_what_cannot_be_done_is_refused(exported: tuple[ProjectDir, Path], tmp_path: Path) -> None:
     project, file = exported
     for arguments, words, hint in (
-        (["export", "one", str(file)], "exists already", "devenv snapshot export one ANOTHER-FILE\n"),
+        (["export", "one", str(file)], "already exists", "devenv snapshot export one ANOTHER-FILE\n"),
         (["export", "none", str(tmp_path / "x")], "there is no snapshot `none`", "devenv snapshot list\n"),
         (["import", str(file)], "a snapshot `one` already exists", "or first: devenv snapshot delete one\n"),
         (["import", str(file), "--as", "one"], "a snapshot `one` already exists", "choose another name with --as,"),

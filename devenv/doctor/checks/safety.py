@@ -216,7 +216,7 @@ def run_encryption(facts: DoctorFacts) -> Outcome:
     ]
     if weak:
         return failed(
-            (f"table {name}: its key is {owner}, according to {what}" for name, what, owner in weak),
+            (f"table {name}: its encryption key is {owner}, according to {what}" for name, what, owner in weak),
             cause=f"[safety] encryption_at_rest requires a key that is {wanted}",
             fix=Fix(
                 'set SSESpecification in the table\'s definition: {"Enabled": true, "SSEType": "KMS"}'

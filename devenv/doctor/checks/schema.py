@@ -63,9 +63,9 @@ def diff_catalog(declared: Catalog, found: Catalog) -> Iterator[tuple[str, str]]
             if seen is None:
                 yield name, f"column {name} is missing"
             elif seen.type != column.type:
-                yield name, f"column {name} is {seen.type}, declared {column.type}"
+                yield name, f"column {name} is {seen.type}; declared: {column.type}"
             elif column.not_null and not seen.not_null:
-                yield name, f"column {name} allows NULL, declared NOT NULL"
+                yield name, f"column {name} allows NULL; declared: NOT NULL"
         constraints = {(each.kind, each.columns, each.parent) for each in now.constraints}
         for constraint in table.constraints:
             if (

@@ -85,7 +85,7 @@ def page_of_html(subject: Subject) -> Fix:
     """Return what to do about a page where JSON was expected: it may be what the route is for."""
     return Fix(
         f"if the route is meant to answer with a page, remove [trace.{subject.name}.request]: a page cannot be"
-        " compared, and layer http is then not looked at. Else correct the path, or let the route return JSON"
+        " compared, and devenv then skips layer http. Else correct the path, or let the route return JSON"
     )
 
 

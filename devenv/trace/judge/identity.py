@@ -108,7 +108,7 @@ def place_of_list(finding: LayerFinding, subject: Subject, section: str, shape: 
     if (shape or "").endswith(NO_MAPS):
         text = (
             f"entries are compared by an id, so each must be a map: let the answer contain maps, or remove"
-            f" [trace.{subject.name}.{section}]; its layer is then not looked at"
+            f" [trace.{subject.name}.{section}]; devenv then skips its layer"
         )
         return replace(finding, fix=Fix(text))
     if not names and (shape or "").startswith("a map with "):

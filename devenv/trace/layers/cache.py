@@ -127,7 +127,7 @@ def read_entry(redis: Redis, key: str, cache: Cache) -> FoundEntry | None:
     left = redis.call("PTTL", key)
     left_s = left / 1000 if isinstance(left, int) and left >= 0 else None
     if kind != cache.type:
-        return FoundEntry(kind, left_s, unreadable=f"a {kind}, declared {cache.type}")
+        return FoundEntry(kind, left_s, unreadable=f"a {kind}; declared: {cache.type}")
     command, *words = READ[kind]
     raw = redis.call(command, key, *words)
     parts = raw if isinstance(raw, list) else [raw]

@@ -52,11 +52,11 @@ def users(*columns: Column, **changes: Any) -> Catalog:
         (users(Column("handle", "")), [("public.users.handle", "column public.users.handle is missing")]),
         (
             users(Column("uuid", "integer", True)),
-            [("public.users.uuid", "column public.users.uuid is integer, declared uuid")],
+            [("public.users.uuid", "column public.users.uuid is integer; declared: uuid")],
         ),
         (
             users(Column("handle", "text")),
-            [("public.users.handle", "column public.users.handle allows NULL, declared NOT NULL")],
+            [("public.users.handle", "column public.users.handle allows NULL; declared: NOT NULL")],
         ),
         (
             users(constraints=()),

@@ -133,7 +133,7 @@ OWN_KMS = {**KMS, "KMSMasterKeyId": "arn:aws:kms:eu-central-1:123456789012:key/0
             "SAF005",
             {"encryption_at_rest": "aws-managed"},
             {},
-            "fail: table letters: its key is aws-owned, according to its definition",
+            "fail: table letters: its encryption key is aws-owned, according to its definition",
         ),
         ("SAF005", {"encryption_at_rest": "aws-managed"}, {"SSESpecification": {"Enabled": False}}, "fail: table"),
         ("SAF005", {"encryption_at_rest": "customer-managed"}, {"SSESpecification": KMS}, "fail: table letters"),

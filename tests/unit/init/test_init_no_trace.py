@@ -109,7 +109,7 @@ def one(shop, at):
     item = table.get_item(Key={"shop": shop, "at": at})["Item"]
     return jsonify({"buyer": item["buyer"]})
 """
-NOT_WHOLE = "gets an item by its key, and its answer is not seen to be the whole item"
+NOT_WHOLE = "gets an item by its key, but devenv could not see that its answer is the whole item"
 
 
 @pytest.mark.parametrize(

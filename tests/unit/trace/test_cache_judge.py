@@ -101,7 +101,7 @@ def test_a_function_that_answers_from_the_cache_is_a_consequence() -> None:
         (FoundEntry("string", None, []), [], ["no_expiry"]),
         (FoundEntry("string", 3600.0, []), [], ["no_expiry"]),
         (FoundEntry("string", 30.0, {"error": "throttled"}), [], ["poisoned"]),
-        (FoundEntry("hash", 30.0, unreadable="a hash, declared string"), [], ["poisoned"]),
+        (FoundEntry("hash", 30.0, unreadable="a hash; declared: string"), [], ["poisoned"]),
     ],
 )
 def test_what_is_wrong_with_an_entry_by_itself(

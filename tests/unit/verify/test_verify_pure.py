@@ -74,7 +74,7 @@ def test_what_is_not_compared_is_said() -> None:
         ({"ids": {"owner": 0}}, "link owner finds no id in any item of t"),
         ({"known": 0}, "none of 1,000 items of t is of a declared kind"),
         ({"items": 0, "known": 0, "counted": 0}, "table t has no items"),
-        ({"keys": ("id",)}, "table t is not the declared one: its key is id, declared pk, sk"),
+        ({"keys": ("id",)}, "table t is not the declared one: its key is id; declared: pk, sk"),
     ],
 )
 def test_each_gap_in_the_coverage_is_a_reason(change: dict[str, Any], reason: str) -> None:
