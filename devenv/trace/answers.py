@@ -274,8 +274,12 @@ class Part(Value, frozen=True):
         return Entry(identity, self.fields(record), self.label)
 
     def fields(self, record: ItemRecord) -> dict[str, str | None]:
-        """The declared fields of a record. One of a linked row is not there if the row is not known."""
-        found = {name: self.text(record, there) for name, there in self.names.items()}
+        """The declared fields of a record. One of a linked row is not there if the row is not known.
+
+        If a key contradicts the attribute of the same name, the field is the attribute: that is what code returns.
+        """
+        stored = {name: text for _, name, _, text in record.clashes}
+        found = {name: stored.get(there) or self.text(record, there) for name, there in self.names.items()}
         return found | dict(self.rows.texts(self.linked, record.item)) if self.rows and self.linked else found
 
     def text(self, record: ItemRecord, name: str) -> str | None:
