@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from devenv.core.late import late
 from devenv.host.files import read_text
 from devenv.init.code import OPERATIONS, Code, Query, read_queries
 from devenv.init.listing import is_script, list_widely
+from devenv.init.query_helpers import with_queries
 from devenv.init.source import parse_python
 
 UUID: Final = late(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -22,6 +24,8 @@ TELLING: Final = "KeyCondition"
 UNSET: Final = "the expression uses"
 # What it must have besides, if it is Python: a call that may be the query.
 ASKING: Final = late(rf"\.\s*(?:{'|'.join(OPERATIONS)})\b")
+# A file of the project that a script imports.
+IMPORTED: Final = late(r"""(?:\bfrom|\brequire\(|\bimport)\s*['"](\.{1,2}/[^'"]+)['"]""")
 MOST_FILES: Final = 5_000
 MOST_BYTES: Final = 300_000
 
@@ -84,7 +88,7 @@ def review_folder(root: Path) -> Review:
     scripts: dict[str, str] = {}
     listed = list_widely(root, MOST_FILES)
     unread: list[str] = []
-    unparsed: list[str] = []
+    programs: dict[str, str] = {}
     for path in listed.files:
         name = path.as_posix()
         script = is_script(name) or (name.endswith(".go") and not is_test(name))
@@ -96,18 +100,34 @@ def review_folder(root: Path) -> Review:
             text = None
         if text is None and (script or path.suffix):
             unread.append(name)
-        if text is None or TELLING not in text:
-            continue
-        if script:
+        if text is not None and script:
             scripts[name] = text
-        elif (path.suffix or text.startswith("#!")) and ASKING.search(text):
-            if tree := parse_python(text):
-                queries += read_queries(name, tree)
-            else:
-                unparsed.append(name)
-    if scripts:
+        if script or text is None or not (path.suffix or text.startswith("#!")):
+            continue
+        if TELLING in text or ASKING.search(text):
+            programs[name] = text
+    telling = [name for name, text in programs.items() if TELLING in text]
+    # A helper that sends the query may be in a file that names no condition.
+    trees = {name: tree for name, text in programs.items() if telling and (tree := parse_python(text))}
+    unparsed = [name for name in telling if name not in trees and ASKING.search(programs[name])]
+    for name, tree in with_queries(trees).items():
+        if name in telling:
+            queries += read_queries(name, tree)
+    if scripts := with_imported(scripts):
         queries += script_queries(scripts)
     return Review(tuple(faults_of(queries)), len(queries), (*unread, *listed.left_out), tuple(unparsed))
+
+
+def with_imported(texts: Mapping[str, str]) -> dict[str, str]:
+    """The files that may have queries, and those of the project that they import: tables' names, keys, helpers."""
+    chosen = {name: text for name, text in texts.items() if TELLING in text}
+    stems = {name.rpartition(".")[0].removesuffix("/index"): name for name in texts}
+    for name, text in dict(chosen).items():
+        for path in IMPORTED.findall(text):
+            whole = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
+            other = whole if whole in texts else stems.get(whole, stems.get(whole.rpartition(".")[0]))
+            chosen |= {other: texts[other]} if other else {}
+    return chosen
 
 
 def script_queries(texts: Mapping[str, str]) -> list[Query]:
