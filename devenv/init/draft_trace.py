@@ -23,6 +23,8 @@ from devenv.init.routes import Route
 from devenv.init.sql_routes import said_of, sql_routes
 
 WORDS: Final = ("message", "text", "body", "content")
+# A function's last word that lacks its object: `visits_of`.
+DANGLING: Final = re.compile(r" (?:by|for|from|in|of|to|with)$")
 EXAMPLE: Final = """\
 A trace follows one request through all layers; `devenv help traces` explains each key. For instance:
 [trace.messages]
@@ -315,7 +317,7 @@ class TraceDrafter(RequestDrafter):
             return
         self.traced.append(TracedSubject(pattern.name, params, self.person is not None))
         self.sheet.section("trace", pattern.name)
-        self.sheet.key("title", f"the {pattern.name.replace('_', ' ')}")
+        self.sheet.key("title", f"the {DANGLING.sub('', pattern.name.replace('_', ' '))}")
         if params:
             self.sheet.key("params", params)
         if self.person:

@@ -84,6 +84,7 @@ def test_tokens_of_pyjwt(tmp_path: Path, auth: str, algorithm: str, claims: dict
     assert token is not None
     assert (token.env, token.algorithm, token.claims) == ("JWT_SECRET", algorithm, claims)
     assert settings.env["JWT_SECRET"] == "{key}"
+    assert settings.trace["orders_of"].title == "the orders"
     request = settings.trace["orders_of"].request
     assert request is not None
     assert request.headers == {"Authorization": "Bearer {token}"}
