@@ -20,6 +20,7 @@ from devenv.render.trace_view import (
     Body,
     EntryPair,
     Layer,
+    agreement,
     cost_words,
     counts,
     declared_query,
@@ -150,8 +151,7 @@ def verdict(body: Body) -> Iterator[str]:
         yield f'<span class="chip class">{text(found["class"])}</span></p>'
     elif found["status"] == "ok":
         yield f'<p class="headline"><span class="chip {kind}">✓ {headline}</span>'
-        right = [layer["right"] for layer in body["layers"] if layer.get("right")]
-        yield f"<span>{text('; '.join(['Every layer agrees with the one before', *right]))}</span></p>"
+        yield f"<span>{text(sentence(agreement(body)))}</span></p>"
     else:
         names = ", ".join(failed_layers(body))
         yield f'<p class="headline"><span class="chip {kind}">? {headline}</span>'

@@ -15,6 +15,7 @@ from devenv.render.trace_stress import listed_lines, stress_lines
 from devenv.render.trace_view import (
     Body,
     Layer,
+    agreement,
     broken_layer,
     changes_by_field,
     cost_words,
@@ -303,8 +304,7 @@ def verdict_lines(body: Body, width: int) -> list[str]:
         names = ", ".join(failed_layers(body))
         words += f": {verdict.get('summary') or f'{names} could not be checked'}"
     else:
-        right = [layer["right"] for layer in body["layers"] if layer.get("right")]
-        words = "; ".join(["ok: every layer agrees with the one before", *right])
+        words = f"ok: {agreement(body)}"
     return [typer.style(line, fg=color, bold=True) for line in wrap(f"{sign} {words}", width)]
 
 

@@ -221,6 +221,14 @@ def failed_layers(body: Body) -> list[str]:
     return [layer["name"] for layer in body["layers"] if layer.get("failure")]
 
 
+def agreement(body: Body) -> str:
+    """How far the layers of a trace without a fault agree: those that were not run are named with their reason."""
+    idle = [f"{layer['name']} ({layer.get('unasked')})" for layer in body["layers"] if layer["status"] == "not_run"]
+    words = [f"every layer {'that ran ' if idle else ''}agrees with the one before"]
+    words += [f"not run: {', '.join(idle)}"] if idle else []
+    return "; ".join([*words, *(layer["right"] for layer in body["layers"] if layer.get("right"))])
+
+
 def trace_command(body: Body) -> str:
     """The command that traces the same again."""
     subject = body["subject"]

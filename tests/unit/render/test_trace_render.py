@@ -92,6 +92,15 @@ def test_a_refusal_that_is_right_is_said_to_be(monkeypatch: pytest.MonkeyPatch) 
     assert f"Every layer agrees with the one before; {right}" in write_html(report)
 
 
+def test_a_verdict_of_ok_names_the_layers_that_were_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = healthy()
+    why = "the subject declares no request"
+    named(report.body, "http").update(status="not_run", observed_count=None, entries=None, unasked=why)
+    verdict = "very layer that ran agrees with the one before; not run: http (the subject declares no request)"
+    assert " ".join(shown(report, monkeypatch, 160)[-1:]) == f"✓ ok: e{verdict}"
+    assert f"<span>E{verdict}</span>" in write_html(report)
+
+
 def test_the_broken_layer_stands_open(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(wrong_query(), monkeypatch)
     first = next(number for number, line in enumerate(lines) if "library" in line and "✗" in line)
