@@ -33,6 +33,14 @@ VERBS: Final = frozenset(("up", "down", "migrate", "apply", "update", "validate"
 TOOLS: Final = re.compile(
     r"migrat|flyway|liquibase|dbmate|goose|atlas|sqitch|aws-cli|/mc(:|$)|pgadmin|adminer|-admin(:|$)|-cli(:|$)"
 )
+# Ready-made servers, not built for one project: none of them is the application, whatever variables it is given.
+SERVERS: Final = re.compile(
+    r"(^|[/-])(redis|redis-stack(-server)?|valkey|keydb|dragonfly|memcached|rabbitmq|kafka|redpanda|zookeeper|nats|mosquitto|emqx|mongo"
+    r"|mongodb|mysql|mariadb|mssql|cassandra|scylla|clickhouse(-server)?|elasticsearch|opensearch|kibana|solr|meilisearch|typesense"
+    r"|minio|localstack(-pro)?|elasticmq(-native)?|moto|nginx|traefik|caddy|haproxy|envoy|mailhog|mailpit|maildev|keycloak"
+    r"|jaeger|all-in-one|zipkin|grafana|prometheus|loki|tempo|otel\S*|opentelemetry-collector\S*|unleash-server|vault|consul|etcd"
+    r"|temporal|auto-setup|pgbouncer|pgadmin4?|postgres|postgis|pgvector|dynamodb-local)(:|@|$)"
+)
 DEFAULT: Final = re.compile(r"\$\{(\w+):?-([^}]*)\}")
 
 
@@ -196,7 +204,12 @@ def pick_application(services: list[ComposeService]) -> ComposeService | None:
             re.search(r"back|api|app|server|web", service.name)
         )
 
-    built = [service for service in services if (service.build is not None or service.command) and not is_job(service)]
+    built = [
+        service
+        for service in services
+        if service.build is not None or (service.command and not SERVERS.search(service.image))
+        if not is_job(service)
+    ]
     best = max(built, key=rank, default=None)
     return best if best is not None and rank(best) > 0 else None
 

@@ -172,7 +172,8 @@ def settings_in(file: str, text: str) -> Iterator[tuple[str, str]]:
             found = dict(flat(read_yaml(file, part)))
         except UsageError:
             return
-        if not any(key.startswith(("spring.config.activate", "spring.profiles")) for key in found):
+        # `spring.profiles.active` chooses profiles; only these two make the part one of a profile.
+        if not any(key.startswith("spring.config.activate") or key == "spring.profiles" for key in found):
             yield from found.items()
 
 

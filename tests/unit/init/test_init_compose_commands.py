@@ -55,6 +55,26 @@ def test_a_text_of_a_private_file_is_not_copied_into_a_command(tmp_path: Path) -
     assert settings.backend.command == words
 
 
+@pytest.mark.parametrize("image", ["redis:7", "bitnami/valkey:8.0", "docker.io/library/rabbitmq@sha256:0123"])
+def test_a_ready_made_server_is_no_application(tmp_path: Path, image: str) -> None:
+    text = f"""
+services:
+  db: {{image: "postgres:16"}}
+  app-cache:
+    image: {image}
+    command: [some-server, "--requirepass hidden1"]
+    environment: {{POSTGRES_USER: me, DYNAMO_ENDPOINT: "http://dynamo:8000"}}
+  quay:
+    build: ./harbour
+    command: gunicorn -b 0.0.0.0:5055 harbour.wsgi:app
+    environment: {{DATABASE_URL: "postgres://me:x@db:5432/harbour"}}
+"""
+    settings, _ = made(tmp_path, {**ROWS, "compose.yaml": text, "harbour/wsgi.py": ""})
+    assert settings.backend is not None
+    assert settings.backend.command[2] == "gunicorn"
+    assert "hidden1" not in (tmp_path / "devenv.toml").read_text("utf-8")
+
+
 def test_the_command_of_a_migrators_container_is_no_application(tmp_path: Path) -> None:
     text = """
 services:

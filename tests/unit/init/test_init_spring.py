@@ -15,6 +15,7 @@ POM = "<project><parent><artifactId>spring-boot-starter-parent</artifactId></par
 ACTUATOR = "<dependency><artifactId>spring-boot-starter-actuator</artifactId></dependency>"
 YAML = """
 spring:
+  profiles: {active: local}
   datasource:
     url: jdbc:postgresql://${DB_HOST:localhost}:${DB_PORT:5432}/${DB_NAME:fleet}
     username: ${DB_USER:fleet}
