@@ -243,7 +243,7 @@ def verify(
         typer.Option(
             metavar="N",
             min=1,
-            help="Stop after the page in which N items are reached; the result is then a sample, not a proof.",
+            help="Stop after about N items; the result is then a sample, not a proof.",
         ),
     ] = None,
     restart: Annotated[
@@ -350,7 +350,7 @@ def patterns_explain(name: Pattern) -> None:
 def patterns_matrix(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page.")] = None,
 ) -> None:
-    """Show which pattern reads which entity by which key, and compare the cost with that of one table per entity."""
+    """Show which pattern reads which entity by which key; compare what the reads cost with one table per entity."""
     from devenv.patterns import command
 
     report = command.show_matrix(stack())

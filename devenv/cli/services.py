@@ -34,7 +34,7 @@ def restart(
         typer.Option("--refused", help="Also retry the records that a stream worker's function could not process."),
     ] = False,
 ) -> None:
-    """Stop single services and start them again, with what they need."""
+    """Stop single services and start them again; also start what they need."""
     from devenv.lifecycle.plan import UpOptions
     from devenv.lifecycle.single import restart as work
     from devenv.lifecycle.start import Clock
