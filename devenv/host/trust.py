@@ -37,6 +37,11 @@ def trust_folder() -> Path:
     return user_state_path("devenv", appauthor=False) / "trust"
 
 
+def sql_folder() -> Path:
+    """Return the folder, beside it, of what is remembered about SQL files that did not change."""
+    return trust_folder().with_name("sql")
+
+
 def digest_of(commands: Iterable[str]) -> str:
     """Return one digest for a set of commands, whatever their order."""
     found = hashlib.sha256()

@@ -17,7 +17,7 @@ def acting_sql(loaded: Loaded) -> tuple[Command, ...]:
     from devenv.steps.setup.acting import acting_commands
 
     # Not in the project's folder: what it says of itself proves nothing.
-    kept = trust.record_of(trust.trust_folder().with_name("sql"), loaded.root)
+    kept = trust.record_of(trust.sql_folder(), loaded.root)
     return acting_commands(loaded.settings, loaded.root, kept)
 
 

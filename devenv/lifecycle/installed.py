@@ -23,7 +23,7 @@ from devenv.host.installation import (
     spoken,
     tool_missing,
 )
-from devenv.host.trust import trust_folder
+from devenv.host.trust import sql_folder, trust_folder
 from devenv.lifecycle.projects import KnownProject, read_all
 
 
@@ -64,7 +64,11 @@ def clone_update(found: Installation) -> str:
 
 def folders(projects: Sequence[KnownProject]) -> list[dict[str, Any]]:
     """The folders that devenv keeps outside of its own package: parts, trust, and the data of each project."""
-    kept = ((cache_folder(), "parts that were fetched"), (trust_folder(), "folders that are trusted"))
+    kept = (
+        (cache_folder(), "parts that were fetched"),
+        (trust_folder(), "folders that are trusted"),
+        (sql_folder(), "SQL files that were checked for trust"),
+    )
     found = [{"path": str(path), "what": what, "bytes": size_of(path)} for path, what in kept if path.is_dir()]
     found += [
         {"path": str(file), "what": "completion of a shell", "bytes": size_of(file)}

@@ -188,10 +188,12 @@ def same(seen: Any, value: Any) -> bool:
     """Whether `ddb scan --json` shows this value."""
     wanted = shown(value)
     if isinstance(value, set) and seen is not None:
-        members = sorted(map(Decimal, seen)) if isinstance(next(iter(value)), Decimal) else sorted(seen)
+        numbers = isinstance(next(iter(value)), Decimal)
+        members = sorted(Decimal(str(each)) for each in seen) if numbers else sorted(seen)
         return members == (sorted(value) if isinstance(members[0], Decimal) else wanted)
     if isinstance(wanted, Decimal):
-        return isinstance(seen, str) and Decimal(seen) == wanted
+        # A fraction that JSON keeps is a number of it.
+        return isinstance(seen, str | float) and Decimal(str(seen)) == wanted
     if isinstance(value, list):
         return len(seen) == len(value) and all(map(same, seen, value))
     if isinstance(value, dict):

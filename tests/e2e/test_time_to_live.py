@@ -100,7 +100,7 @@ def test_a_deleted_newest_entry_is_lost_though_entries_may_expire(expiring: Expi
     expiring.delete({name: newest[name] for name in ("pk", "sk")})
     layer = expiring.trace(CONVERSATION)
     [one] = [one for one in layer["findings"] if one["class"] == "missing_item"]
-    assert "it was deleted, and did not expire" in one["summary"]
+    assert "an entry that was deleted, and did not expire" in one["summary"]
     assert one["fix"]["command"] == "devenv up --restore-seeds"
     expiring.project.ok("up", "--no-backend", "--restore-seeds")
     assert expiring.trace(CONVERSATION)["findings"] == []
