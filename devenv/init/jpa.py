@@ -9,7 +9,7 @@ from typing import Final
 from devenv.core.late import late
 from devenv.init.class_tables import FIELD, KOTLIN, NUMBERS, TESTS, TIMES
 from devenv.init.spring import PLACE, settings_in
-from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
+from devenv.init.sql_tables import DeclaredColumn, DeclaredTable, with_references
 from devenv.init.text_code import LARGEST, line_of
 
 ENTITY: Final = late(r"@Entity\b(?P<marks>(?:[^{;\"]|\"[^\"]*\"){0,600}?)\b(?:class|record)\s+(?P<name>\w+)")
@@ -39,17 +39,7 @@ def jpa_tables(texts: Mapping[str, str]) -> list[DeclaredTable]:
                 after = NEXT.search(text, head.end())
                 body = text[head.end() : after.start() if after else len(text)]
                 found[head["name"]] = entity_table(file, head, body)
-    names = {kind: table.name for kind, (table, _) in found.items()}
-    return [
-        DeclaredTable(
-            table.schema,
-            table.name,
-            table.columns,
-            foreign=tuple((column, names[kind]) for column, kind in references if kind in names),
-        )
-        for table, references in found.values()
-        if table.columns
-    ]
+    return with_references(found)
 
 
 def entity_table(file: str, head: re.Match[str], body: str) -> tuple[DeclaredTable, list[tuple[str, str]]]:

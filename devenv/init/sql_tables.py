@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -106,6 +106,19 @@ class DeclaredTable:
 
     def column(self, name: str) -> DeclaredColumn | None:
         return next((column for column in self.columns if column.name == name), None)
+
+
+def with_references(found: Mapping[str, tuple[DeclaredTable, list[tuple[str, str]]]]) -> list[DeclaredTable]:
+    """The tables of an ORM's classes, by class, each with its (column, class that it refers to) as tables.
+
+    A class without columns is left out, and so is a reference to a class that is none of these.
+    """
+    names = {kind: table.name for kind, (table, _) in found.items()}
+    return [
+        replace(table, foreign=tuple((column, names[kind]) for column, kind in references if kind in names))
+        for table, references in found.values()
+        if table.columns
+    ]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Final
 
 from devenv.core.late import late
 from devenv.init.listing import is_script
-from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
+from devenv.init.sql_tables import DeclaredColumn, DeclaredTable, with_references
 from devenv.init.text_code import LARGEST, line_of
 
 ENTITY: Final = late(
@@ -40,17 +40,7 @@ def typeorm_tables(texts: Mapping[str, str]) -> list[DeclaredTable]:
             for at, head in enumerate(heads):
                 body = text[head.end() : heads[at + 1].start() if at + 1 < len(heads) else len(text)]
                 found[head["name"]] = entity_table(head, body)
-    names = {kind: table.name for kind, (table, _) in found.items()}
-    return [
-        DeclaredTable(
-            table.schema,
-            table.name,
-            table.columns,
-            foreign=tuple((column, names[kind]) for column, kind in references if kind in names),
-        )
-        for table, references in found.values()
-        if table.columns
-    ]
+    return with_references(found)
 
 
 def entity_table(head: re.Match[str], body: str) -> tuple[DeclaredTable, list[tuple[str, str]]]:

@@ -20,7 +20,7 @@ from devenv.steps.setup.sql import CopyRows, Lines, Statement, count_blocks, nex
 
 # Of no effect on what is in a database.
 SILENT: Final = late(
-    r"(un)?restrict|q?echo|warn|timing|pset|[xatCfHTps]|encoding|errverbose|conninfo|getenv|html|[dlz]\S*|sf|sv"
+    r"(un)?restrict|q?echo|warn|timing|pset|[xatCfHTps]|encoding|errverbose|conninfo|getenv|html|[dz]\S*|l(?!o_)\S*|sf|sv"
 )
 INCLUDES: Final = {"i": False, "include": False, "ir": True, "include_relative": True}
 TRUE: Final = ("1", "on", "true", "yes", "t", "y")

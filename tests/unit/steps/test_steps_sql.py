@@ -115,6 +115,8 @@ def read(text: str, **files: str) -> tuple[list[str], list[str]]:
         ("SELECT 'x' \\gexec\n\\! rm x\nSELECT 4;", ["SELECT 4"], ["db/a.sql:1 SELECT 'x'", "db/a.sql:2 \\! rm x"]),
         ("CREATE INDEX CONCURRENTLY i ON t (a);", ["CREATE INDEX i ON t (a)"], []),
         ("SELECT 1,\n\\echo x\n2;", ["SELECT 1,\n\n2"], []),
+        # Lists print only; large objects are data.
+        ("\\dt\n\\l\n\\lo_import x.png\nSELECT 5;", ["SELECT 5"], ["db/a.sql:3 \\lo_import x.png"]),
     ],
 )
 def test_files_are_read_as_psql_reads_them(text: str, statements: list[str] | None, left_out: list[str]) -> None:
