@@ -187,7 +187,8 @@ def measure(folder: Path, number: int, rows: int) -> list[Timed]:
             if found[-1].code:
                 print(found[-1].said[-1500:], flush=True)
         found.append(run(project, "down"))
-        copied = sum(copy_stores(project, folder.parent / f"copy-{each}") for each in range(2))
+        with tempfile.TemporaryDirectory(dir=folder.parent) as copies:
+            copied = sum(copy_stores(project, Path(copies) / f"copy-{each}") for each in range(2))
         both = sum(each.seconds for each in found if each.words.startswith("snapshot"))
         print(f"snapshot save and restore {both:.1f} s, copying the files twice {copied:.1f} s: {both / copied:.2f}")
         return found
