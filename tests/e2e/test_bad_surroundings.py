@@ -36,6 +36,7 @@ class TestPorts:
         listener.listen()
         return listener, port
 
+    @pytest.mark.long
     def test_a_taken_port_is_passed_over_until_it_is_free_again(self, tmp_path: Path) -> None:
         listener, port = self.listen()
         text = f'[project]\nname = "ports"\n[postgres]\nport = {port}\n[dynamodb]\nport = {world.free_port()}\n'

@@ -167,6 +167,7 @@ def test_prune_deletes_the_oldest_and_says_how_large_they_were(running: ProjectD
     assert running.devenv("snapshot", "prune", "--older", "soon").code == 2
 
 
+@pytest.mark.long
 def test_down_and_ps_say_what_stays_and_how_large(tmp_path: Path) -> None:
     project = reference_project(tmp_path / "project")
     try:

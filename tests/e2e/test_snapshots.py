@@ -248,6 +248,7 @@ def killed_after(project: ProjectDir, call: str, *arguments: str, large: bool = 
     ).returncode
 
 
+@pytest.mark.long
 def test_a_large_file_of_items_is_put_back_as_a_whole(project: ProjectDir) -> None:
     before, env = checksum(project), project.env()
     assert killed_after(project, NEVER, "snapshot", "save", "whole", large=True) == 0

@@ -30,6 +30,7 @@ def test_the_reference_project_is_healthy_and_its_conversation_is_traced(running
         assert running.json(*shlex.split(each["line"])[1:])["verdict"]["status"] == "ok", each
 
 
+@pytest.mark.long
 def test_a_lookup_that_cannot_be_called_is_named_as_not_looked_at(tmp_path: Path) -> None:
     project = reference_project(tmp_path / "project")
     schema, settings = project.path / "seeds" / "postgres" / "schema.sql", project.path / "devenv.toml"

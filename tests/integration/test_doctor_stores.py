@@ -375,6 +375,7 @@ def test_faults_of_a_project_of_another_shape(shop: Project, damage: str, code: 
     assert {c: set(row["subjects"]) for c, row in rows(report).items()} == {code: subjects}
 
 
+@pytest.mark.long
 def test_numbers_as_ids_are_fixed_as_numbers(shop: Project) -> None:
     shop.sql("UPDATE shop.customers SET id = id + 5000")
     assert mend(shop.context).exit_code == Exit.DONE

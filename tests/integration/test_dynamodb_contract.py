@@ -172,6 +172,7 @@ THROTTLED = (
 )
 
 
+@pytest.mark.matrix(2)
 def test_throttling_is_tried_again_by_boto3_and_reported_by_both(way: type[Dynamo]) -> None:
     refusal = reply(THROTTLED, "400 Bad Request")
     with answering([refusal] * 5 + [reply(b'{"TableNames":[]}')]) as (where, seen), way(where) as dynamodb:

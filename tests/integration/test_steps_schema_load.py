@@ -96,6 +96,7 @@ def test_a_missing_index_is_added_and_a_changed_one_replaced_without_losing_an_i
         assert dynamo.call("Query", request)["Items"] == [ITEM]
 
 
+@pytest.mark.long
 def test_a_table_whose_index_goes_is_waited_for(small: Any) -> None:
     """DynamoDB Local answers DescribeTable with InternalFailure at times, while an index goes."""
     declare(small, with_index(small))

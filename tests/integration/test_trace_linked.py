@@ -173,6 +173,7 @@ def test_an_id_without_a_row_gets_the_similar_one_as_advice(loans: ProjectDir) -
     assert (verdict["class"], verdict["fix"]["command"]) == ("missing_row", "devenv up --restore-seeds")
 
 
+@pytest.mark.long
 def test_an_orphan_whose_row_has_another_id_is_corrected_and_not_deleted(loans: ProjectDir) -> None:
     """A row was deleted and inserted again; what is unique in it is on the items, but no natural key is declared."""
     new, gone = "44444444-4444-4444-8444-444444444444", "55555555-5555-4555-8555-555555555555"

@@ -72,7 +72,7 @@ def test_an_id_as_its_row_has_it_is_consistent_in_every_place(things: Project, t
         (item(all={"SS": [f"USER#{ID}", f"USER#{OTHER.upper()}"]}), "written differently", False),
     ],
 )
-@pytest.mark.matrix(4)
+@pytest.mark.matrix(8)
 def test_the_same_id_in_another_spelling_is_named(
     things: Project, tmp_path: Path, odd: Value, says: str, safe: bool
 ) -> None:
@@ -102,7 +102,7 @@ def test_the_same_id_in_another_spelling_is_named(
         (item(all={"SS": ["USER#me"]}), "all"),
     ],
 )
-@pytest.mark.matrix(4)
+@pytest.mark.matrix(8)
 def test_a_value_in_which_no_id_can_be_read_proves_nothing(
     things: Project, tmp_path: Path, unread: Value, attribute: str
 ) -> None:

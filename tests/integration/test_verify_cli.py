@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support import ProjectDir
 
 
+@pytest.mark.long
 def test_fsck_rule_verify_repair_verify(project: ProjectDir) -> None:
     project.ok("up", "--no-backend")
     fresh = project.json("verify")
