@@ -27,6 +27,7 @@ JOURNAL: Final = "-journal"
 BUSY_S: Final = 10.0
 PAUSE_S: Final = 0.005
 LOOK_S: Final = 0.2
+STALL_S: Final = 60.0
 PAGE: Final = 2_000
 # From here on a file is copied as a whole: SQLite copies pages, of 1 kB each, which takes six times as long.
 LARGE: Final = 64_000_000
@@ -81,14 +82,35 @@ def copy_whole(source: Path, target: Path, *, durable: bool) -> None:
         reader.execute("BEGIN")
         # From here on the file is locked against writers, and what a killed one left is undone.
         reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        command = [sys.executable, "-I", "-S", "-c", COPY, str(source), str(target)]
-        ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if ran.returncode:
-            raise OSError(ran.stderr.strip().rpartition("\n")[2])
+        run_copy(source, target, STALL_S)
         reader.execute("ROLLBACK")
     if durable:
         with target.open("rb") as written:
             os.fsync(written.fileno())
+
+
+def run_copy(source: Path, target: Path, stall: float) -> None:
+    """Copy a file in a process of its own, however long it takes while bytes arrive. OSError.
+
+    `stall`: after so many seconds without a new byte the copy is given up.
+    """
+    command = [sys.executable, "-I", "-S", "-c", COPY, str(source), str(target)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as child:
+        try:
+            copied, said = 0, None
+            while said is None:
+                try:
+                    _, said = child.communicate(timeout=stall)
+                except subprocess.TimeoutExpired:
+                    before, copied = copied, target.stat().st_size if target.exists() else 0
+                    if copied <= before:
+                        raise OSError(f"{target}: not one byte could be written in {stall:g} s") from None
+        except BaseException:
+            child.kill()
+            raise
+    if child.returncode:
+        raise OSError(said.strip().rpartition("\n")[2])
 
 
 def put_in_place(source: Path, target: Path, aside: Path | None, account: Account | None) -> None:

@@ -146,6 +146,21 @@ def test_a_store_is_replaced_at_once_under_a_reader(tmp_path: Path) -> None:
         dynamodb_file.count_items(target)
 
 
+def test_a_copy_that_does_not_go_on_is_given_up(tmp_path: Path) -> None:
+    main, terminal = os.openpty()
+    try:
+        with pytest.raises(OSError, match=r"not one byte could be written in 0\.2 s"):
+            dynamodb_file.run_copy(Path(os.ttyname(terminal)), tmp_path / "copy", 0.2)
+    finally:
+        os.close(main)
+        os.close(terminal)
+    (tmp_path / "source").write_bytes(b"x" * 100_000)
+    dynamodb_file.run_copy(tmp_path / "source", tmp_path / "copy", 60)
+    assert (tmp_path / "copy").stat().st_size == 100_000
+    with pytest.raises(OSError, match="No such file"):
+        dynamodb_file.run_copy(tmp_path / "none", tmp_path / "copy", 60)
+
+
 def test_items_are_read_in_lots_whatever_was_deleted_in_between(tmp_path: Path) -> None:
     file = store(tmp_path / "store", 0)
     numbers = [n for n in range(2 * dynamodb_file.PAGE + 5) if n % 7]
