@@ -11,13 +11,13 @@ from devenv.init.entities import (
     ID_NAMES,
     PLACE,
     FoundEntity,
-    find_entities,
     key_of,
     own_id,
     places_of,
     snake,
     typed_by_links,
 )
+from devenv.init.find_kinds import find_entities
 from devenv.init.jwt_code import Claim, JwtUse
 from devenv.init.pattern_kinds import brought_by, order_of, with_heads
 from devenv.init.people import HANDLES, find_person, is_person
@@ -97,6 +97,8 @@ class DataDrafter:
         )
         for entity in self.entities:
             self.sheet.above(f"Seen in {', '.join(entity.seen)}.")
+            for doubt in entity.doubts:
+                self.sheet.comment(doubt)
             self.sheet.section("entities", entity.name)
             self.sheet.key("table", entity.table)
             if entity.match:
