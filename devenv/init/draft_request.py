@@ -42,9 +42,9 @@ class RequestDrafter(LibraryDrafter):
             self.not_shown(pattern, route, lacking)
         elif route and lacking:
             self.sheet.note(
-                f"{route.file}:{route.line} picks the fields of its answer, and none is {lacking}, the item's id. If"
-                " another field of the answer is unique for each item, declare it as ids.http, and declare"
-                f" [trace.{pattern.name}.request] path = {toml(route.path)}.",
+                f"{route.file}:{route.line} picks the fields of its answer, and `{lacking}`, the item's id, is not"
+                " among them. If another field of the answer is unique for each item, declare it as ids.http, and"
+                f" declare [trace.{pattern.name}.request] path = {toml(route.path)}.",
                 below=False,
             )
         elif route and self.application_command:
@@ -74,7 +74,7 @@ class RequestDrafter(LibraryDrafter):
         self.sheet.note(
             f"{route.path} ({route.file}:{route.line}) {does}, but devenv could not see that its answer lists"
             f" them{what}: layer http is left out. If the answer lists them with their id, declare ids.http (the id's"
-            f" field, such as {shown}) and [trace.{pattern.name}.request] path = {toml(route.path)},"
+            f" field, such as `{shown}`) and [trace.{pattern.name}.request] path = {toml(route.path)},"
             f' items = "{LIST_FIELD}".',
             below=False,
         )

@@ -25,11 +25,11 @@ def second_stores(survey: Survey) -> Iterator[str]:
         if found is None or not is_second(each, survey):
             continue
         if found.postgres and is_postgres(each):
-            yield f"{each.file}: service {each.name}: {told_database(each, found.postgres, survey)}"
+            yield f"{each.file}: service {each.name} is {told_database(each, found.postgres, survey)}"
         elif found.dynamodb:
             yield (
-                f"{each.file}: service {each.name}: a second DynamoDB; devenv starts one, in place of service"
-                f" {found.dynamodb.name} of {found.dynamodb.file}: all tables go into it"
+                f"{each.file}: service {each.name} is a second DynamoDB. devenv starts only one, in place of service"
+                f" {found.dynamodb.name} of {found.dynamodb.file}, and creates all tables in it"
             )
 
 
@@ -38,16 +38,19 @@ def told_database(service: ComposeService, first: ComposeService, survey: Survey
     name, mine = database_in(service), database_of(survey)[0] or "postgres"
     ours = f"service {first.name} of {first.file}"
     if name == mine:
-        return f"a second Postgres with the same database {mine}; devenv starts one, in place of {ours}"
-    head = f"a second database{f' ({name})' if name else ''}; devenv starts one, {mine}, in place of {ours}"
+        return f"a second Postgres, also with database {mine}. devenv starts only one, in place of {ours}"
+    other = f"database {name}" if name else f"service {service.name}"
+    head = (
+        f"a second database{f' ({name})' if name else ''}. devenv starts one, with database {mine}, in place of {ours}"
+    )
     folder, own = posixpath.dirname(service.file), posixpath.dirname(first.file)
     loaded = folders_below(folder, survey) if folder and folder != own else []
     if loaded:
-        apart = f"to keep them apart, leave {'it' if len(loaded) == 1 else 'them'} out of [steps.setup]"
-        return f"{head}; the SQL of {', '.join(loaded)} is loaded into {mine}, too ({apart})"
+        apart = f"to prevent this, leave {'that folder' if len(loaded) == 1 else 'these folders'} out of [steps.setup]"
+        return f"{head}. The SQL of {', '.join(loaded)} is loaded into database {mine}, too ({apart})"
     if folder == own and (survey.sql or survey.migrations):
-        return f"{head}: all SQL of [steps.setup] is loaded into {mine}; leave out what belongs to the other one"
-    return f"{head}; no SQL of the second one is loaded"
+        return f"{head}. All SQL of [steps.setup] is loaded into database {mine}; leave out what belongs to {other}"
+    return f"{head}. No SQL of {other} is loaded"
 
 
 def database_in(service: ComposeService) -> str | None:
@@ -77,4 +80,4 @@ def noted(survey: Survey) -> str | None:
                 told.append(f"{what} may be for database {name} ({each.file}).")
             elif folders_below(folder, survey):
                 told.append(f"{what} is for database {name} ({each.file}).")
-    return f"devenv starts one database, {mine}: all of this goes into it. {' '.join(told)}" if told else None
+    return f"devenv starts only database {mine} and loads all of this into it. {' '.join(told)}" if told else None

@@ -86,7 +86,8 @@ def against_numbers(files: Sequence[SqlFile]) -> Iterator[str]:
         for early in files[:at]:
             needed = sorted(needs[late.name] & made_by(early))
             if needed and is_numbered_before(late.name, early.name):
-                yield f"{early.name} runs before {late.name}, against their numbers: it makes {needed[0]}."
+                which = f"creates `{needed[0]}`, which {late.name} needs"
+                yield f"{early.name} runs before {late.name} in spite of the numbers, because {early.name} {which}."
 
 
 def is_numbered_before(name: str, other: str) -> bool:

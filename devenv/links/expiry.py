@@ -137,7 +137,7 @@ def gone_items(
 
 
 def gone_text(gone: Sequence[GoneItem], attribute: str) -> str:
-    """`3 expired (`expires_at`, the last at …) and DynamoDB deleted them; 1 was deleted before its time to live`."""
+    """`3 expired (`expires_at`, the last at …) and DynamoDB deleted them; 1 was deleted by a program`."""
     expired = [one for one in gone if one.expired]
     deleted = [one for one in gone if not one.expired]
     told = []
@@ -147,6 +147,5 @@ def gone_text(gone: Sequence[GoneItem], attribute: str) -> str:
         told.append(f"{len(expired)} expired by `{attribute}`{until}: past its time to live, an item counts as deleted")
     if deleted:
         verb = "was" if len(deleted) == 1 else "were"
-        until = " before the time to live was over" if any(one.end is not None for one in deleted) else ""
-        told.append(f"{len(deleted)} {verb} deleted{until}, not by DynamoDB's time to live")
+        told.append(f"{len(deleted)} {verb} deleted by a program, not because of the time to live")
     return "; ".join(told)

@@ -39,13 +39,16 @@ class Renamed(Value, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """`the row of public.products with id = '1' has code 'A1x' now; it was 'A1' when setup loaded it`."""
+        """`the row of public.products with `id` = '1' now has 'A1x' in `code`; setup loaded it with 'A1'`."""
         place = ".".join(self.relation)
         if not self.key:
-            return f"other rows of {place} have unique values of the row with {self.column} {self.old!r}"
+            return (
+                f"the row that setup loaded with {self.old!r} in `{self.column}` is gone; the values of its other"
+                f" unique columns are now in several rows of {place}"
+            )
         now = "NULL" if self.new is None else repr(self.new)
-        kept = " and ".join(f"{column} = {text!r}" for column, text in self.key.items())
-        return f"the row of {place} with {kept} has {self.column} {now} now; it was {self.old!r} when setup loaded it"
+        kept = " and ".join(f"`{column}` = {text!r}" for column, text in self.key.items())
+        return f"the row of {place} with {kept} now has {now} in `{self.column}`; setup loaded it with {self.old!r}"
 
 
 def find_lost(

@@ -159,7 +159,7 @@ def down_all_lines(report: Report) -> list[str]:
         f"left running: {', '.join(each['services'])}, which devenv did not start (of {each['root']})"
         for each in body["left"]
     ]
-    lines += [f"nothing runs in {each['root']}: {each['error']}" for each in body["engines_gone"]]
+    lines += [f"{each['root']}: nothing can be running there ({each['error']})" for each in body["engines_gone"]]
     if not lines and not body["failed"]:
         lines += ["nothing was running"]
     for each in body["failed"]:
@@ -172,6 +172,7 @@ def down_all_lines(report: Report) -> list[str]:
         lines += [f"data of {each['root']} deleted (a backup is kept)"]
         lines += [f"  to restore the previous data: devenv snapshot restore {each['snapshot']} --project {root}"]
     if body["data"] == "deleted" and body["cache"]:
-        lines += ["kept: downloads and baselines, which all projects share, and copies of the downloads in npm's cache"]
+        lines += ["kept: downloads and baselines, which all projects share"]
         lines += [f"  to delete them: rm -r {shlex.quote(body['cache'])}"]
+        lines += ["npm's own cache also keeps copies of the downloads"]
     return lines

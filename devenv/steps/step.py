@@ -324,10 +324,12 @@ class Step(msgspec.Struct, frozen=True):
         if mark.reason == OLD_ITEMS:
             again = f"devenv {self.name}"
             text = f"items of rows from before the last `devenv setup` may be left: `{again}` replaces them"
-            return StepState(self.name, "done", f"its command ran with these files; {text}", command=again)
+            return StepState(
+                self.name, "done", f"its command already ran with the current files; {text}", command=again
+            )
         # Of what a command loaded devenv has no record.
         unknown = f"; {self.makes} deleted since then cannot be detected or restored" if self.makes else ""
-        return StepState(self.name, "done", f"its command ran with these files{unknown}")
+        return StepState(self.name, "done", f"its command already ran with the current files{unknown}")
 
     def run(self, ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
         """Do the work; with `fresh`, from scratch. DevenvError (exit 8), which is remembered for the next look."""

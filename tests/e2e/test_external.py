@@ -260,7 +260,8 @@ class TestElsewhere:
         env = stores.env()
         assert first == f"reading from Postgres at 127.1:{env['PGPORT']}/theirs as {env['PGUSER']}"
         where = env["AWS_ENDPOINT_URL_DYNAMODB"].replace("127.0.0.1", "127.1")
-        assert second == f"reading from DynamoDB at {where}, region us-east-1, account 029608264753, by its access key"
+        account = "account 029608264753 (according to the access key)"
+        assert second == f"reading from DynamoDB at {where}, region us-east-1, {account}"
         assert remote.json("db", "SELECT count(*) FROM orders", "--allow-remote")["rows"] == [[20]]
         states = {each["name"]: each["state"] for each in remote.json("status", "--allow-remote")["services"]}
         assert (states["postgres"], states["dynamodb"]) == ("running", "running")

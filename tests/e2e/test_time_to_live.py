@@ -113,7 +113,7 @@ def test_a_trace_knows_expired_from_deleted(expiring: Expiring) -> None:
     expiring.delete(expiring.message(lost, int(time.time()) + 1800))
     layer = expiring.trace(lost)
     assert [one["class"] for one in layer["findings"]] == ["missing_item"]
-    assert "1 was deleted before the time to live was over" in layer["findings"][0]["cause"]
+    assert "1 was deleted by a program, not because of the time to live" in layer["findings"][0]["cause"]
     layer = expiring.trace(old)
     assert [one["class"] for one in layer["findings"]] == ["expired"], layer["findings"]
     assert layer["findings"][0]["cause"].startswith("1 expired by `expires`, the last at ")

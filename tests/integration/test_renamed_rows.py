@@ -48,7 +48,7 @@ TABLE = {
     "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
     "BillingMode": "PAY_PER_REQUEST",
 }
-RENAMED = "the row of public.products with id = '1' has code 'A1x' now; it was 'A1' when setup loaded it"
+RENAMED = "the row of public.products with `id` = '1' now has 'A1x' in `code`; setup loaded it with 'A1'"
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_a_renamed_row_is_named_with_both_values_and_the_fix_puts_the_old_one_ba
     shop.ok("db", "--write", rename)
     row = shop.json("doctor", "--only", "XST001")["checks"][0]
     assert (row["status"], row["cause"]) == ("fail", RENAMED)
-    assert "put code 'A1' back" in row["fix"]["text"]
+    assert "set `code` back to 'A1'" in row["fix"]["text"]
     run(shop, row["fix"]["command"])
     assert shop.json("doctor", "--only", "XST001")["checks"][0]["status"] == "ok"
     for subject, layer in (("level", "cross-store"), ("product", "postgres")):
@@ -110,7 +110,7 @@ def test_no_command_is_offered_that_postgres_would_refuse(shop: ProjectDir) -> N
         row = shop.json("doctor", "--only", "XST001")["checks"][0]
         assert row["cause"] == RENAMED
         assert row["fix"]["command"] is None
-        assert row["fix"]["text"] == "write the current code into the items and their seed files"
+        assert row["fix"]["text"] == "write the row's current `code` into the items and their seed files"
     finally:
         shop.ok("db", "--write", "DROP TABLE offers")
 
@@ -121,7 +121,10 @@ def test_a_row_that_cannot_be_inserted_again_is_neither_renamed_nor_inserted(sho
     shop.ok("db", "--write", "DELETE FROM products WHERE id IN (1, 3)")
     shop.ok("db", "--write", "INSERT INTO products VALUES (1, 'X8', 'Nail', NULL), (9, 'X9', 'Glue', 's-1')")
     row = shop.json("doctor", "--only", "XST001")["checks"][0]
-    assert "other rows of public.products have unique values of the row with code 'A1'" in row["cause"]
+    assert (
+        "the row that setup loaded with 'A1' in `code` is gone; the values of its other unique columns are"
+        in row["cause"]
+    )
     assert "a row that setup loaded was deleted since: C3" in row["cause"]
     assert row["fix"]["command"] is None
     assert "compare them" in row["fix"]["text"]

@@ -325,7 +325,10 @@ def test_items_made_changed_moved_or_deleted_by_others_are_left_alone(chat: Any)
         ],
     )
     outcome = chat.up()["seed"]
-    assert outcome.summary == ("1 item loaded, 2 items updated, 1 changed item left alone, 2 deleted items left out")
+    assert outcome.summary == (
+        "1 item loaded, 2 items updated, 1 item changed after loading (kept), "
+        "2 items deleted after loading (not loaded again)"
+    )
     assert texts(chat) == [
         "GRP#01 from the file",
         "GRP#01 by hand",

@@ -249,8 +249,8 @@ def test_what_the_application_changed_or_deleted_stays_so(loaded: Any) -> None:
         ("hello from cy", 0),
         ("reply", 0),
     ]
-    assert outcome.counts["changed values left alone"] == 1
-    assert outcome.counts["deleted rows left out"] == 1
+    assert outcome.counts["values changed after loading (kept)"] == 1
+    assert outcome.counts["rows deleted after loading (not inserted again)"] == 1
 
 
 def test_a_row_that_the_application_changed_is_not_deleted(loaded: Any) -> None:
@@ -271,7 +271,7 @@ def test_a_deleted_parent_stays_deleted_and_its_new_children_are_left_out(loaded
     outcome = loaded.run("setup")
     assert sorted(users(loaded)) == ["ada", "cy"]
     assert loaded.sql("SELECT text FROM posts") == [("new",), ("new",)]
-    assert len([text for text in outcome.warnings if "the row it refers to was deleted" in text]) == 1
+    assert len([text for text in outcome.warnings if "the row that it refers to was deleted" in text]) == 1
 
 
 def test_a_uuid_given_in_the_file_names_its_row(small: Any) -> None:

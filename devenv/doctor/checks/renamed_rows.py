@@ -20,14 +20,14 @@ def undo_renaming(catalog: Catalog, found: Sequence[Renamed]) -> Fix:
         one = found[0]
         if not one.key:
             return Fix(f"{one.sentence}: compare them, and correct the rows or the items")
-        return Fix(f"write the current {one.column} into the items and their seed files")
+        return Fix(f"write the row's current `{one.column}` into the items and their seed files")
     one = able[0]
     title = ".".join(map(name, one.relation))
     kept = " AND ".join(f"{name(column)} = {text(value)}" for column, value in one.key.items())
     statement = f"UPDATE {title} SET {name(one.column)} = {text(one.old)} WHERE {kept}"  # noqa: S608 (all quoted)
     which = f"the first of {len(found)} rows" if len(found) > 1 else "the row"
     return Fix(
-        f"if the change was a mistake, put {one.column} {one.old!r} back: the command changes {which}. Otherwise write"
-        " the current value into the items and their seed files",
+        f"if the change was a mistake, set `{one.column}` back to {one.old!r}: the command changes {which}. Otherwise"
+        f" write the row's current `{one.column}` into the items and their seed files",
         f"devenv db --write {word(statement)}",
     )

@@ -167,7 +167,7 @@ class ExternalEngine(Engine):
         if not is_loopback(host_of(dynamodb.endpoint)):
             account = account_of(dynamodb.access_key)
             key = dynamodb.access_key
-            whose = f"account {account}, by its access key" if account else f"account not known, key {key}"
+            whose = f"account {account} (according to the access key)" if account else f"account not known, key {key}"
             remote.append(f"DynamoDB at {dynamodb.endpoint}, region {dynamodb.region}, {whose}")
         return remote + super().elsewhere()
 

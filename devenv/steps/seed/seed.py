@@ -331,7 +331,14 @@ class Load(msgspec.Struct):
     total: int = 0
     counts: dict[str, int] = msgspec.field(
         default_factory=lambda: dict.fromkeys(
-            ["items loaded", "items updated", "items deleted", "changed items left alone", "deleted items left out"], 0
+            [
+                "items loaded",
+                "items updated",
+                "items deleted",
+                "items changed after loading (kept)",
+                "items deleted after loading (not loaded again)",
+            ],
+            0,
         )
     )
     warnings: list[str] = msgspec.field(default_factory=list)
@@ -379,8 +386,8 @@ class Load(msgspec.Struct):
         for key in open_keys:
             verdicts.setdefault(judge(wanted.get(key), entries.get(key), stored.get(key)), []).append(key)
         self.theirs.setdefault(table, []).extend(verdicts.get("theirs", []))
-        self.counts["changed items left alone"] += len(verdicts.get("changed", []))
-        self.counts["deleted items left out"] += len(verdicts.get("gone", []))
+        self.counts["items changed after loading (kept)"] += len(verdicts.get("changed", []))
+        self.counts["items deleted after loading (not loaded again)"] += len(verdicts.get("gone", []))
         self._settle_unwritten(table, verdicts, entries, wanted)
         self._write(table, names, verdicts, stored, wanted)
 
@@ -437,7 +444,7 @@ class Load(msgspec.Struct):
             if not done:
                 # Somebody changed it in this very moment: then it is theirs, as it would be had they come before.
                 self.ledger.settle(table, {key: stored[key] if changes[key] else None})
-                self.counts["changed items left alone"] += 1
+                self.counts["items changed after loading (kept)"] += 1
             else:
                 self.ledger.settle(table, {key: changes[key] or None})
                 self.counts["items updated" if changes[key] else "items deleted"] += 1

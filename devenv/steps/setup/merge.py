@@ -17,6 +17,8 @@ from devenv.stores.postgres.driver import sql
 
 Key = tuple[str | None, ...]
 SHOWN = 60
+DELETED = "rows deleted after loading (not inserted again)"
+ORPHANED = "rows not inserted (they refer to a deleted row)"
 
 
 @dataclass
@@ -38,8 +40,9 @@ class Merge:
                 "rows inserted",
                 "rows updated",
                 "rows deleted",
-                "changed values left alone",
-                "deleted rows left out",
+                "values changed after loading (kept)",
+                DELETED,
+                ORPHANED,
             ],
             0,
         )
@@ -69,7 +72,7 @@ class Merge:
         record = self.seeded[row.table][number]
         live = self._present[row.table].get(row_key(table, record))
         if live is None:
-            self.counts["deleted rows left out"] += 1
+            self.counts[DELETED] += 1
             self._learn(table, row, record, gone=True)
             self._record(row.table, record)
         else:
@@ -191,7 +194,7 @@ class Merge:
             if live[column] == before:
                 changes[column] = value
             else:
-                self.counts["changed values left alone"] += 1
+                self.counts["values changed after loading (kept)"] += 1
         now = self._write_changes(table, live, changes) if changes else live
         # What a trigger made of our own change is ours too; what somebody else changed is not.
         kept = {c: now[c] if live[c] == record.get(c, live[c]) else record[c] for c in now}
@@ -219,9 +222,9 @@ class Merge:
         The row that now has its key; None when there is none.
         """
         if self._lacks_parent(table, row):
-            self.counts["deleted rows left out"] += 1
+            self.counts[ORPHANED] += 1
             self.warnings.append(
-                f"{table.title} {title(table, row.values)} is left out: the row it refers to was deleted"
+                f"{table.title} {title(table, row.values)} is not inserted: the row that it refers to was deleted"
             )
             return None
         for key in table.keys:

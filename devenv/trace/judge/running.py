@@ -134,10 +134,10 @@ def parted_text(seen: Observations) -> str | None:
     others = [guard for guard, _ in seen.library.guards if not guard.returned]
     if not asked:
         first = next(((run, call) for run in (*lookups, *others, ran) for call in run.asked or ()), None)
-        even = f", not even {first[0].function}'s query ({quoted(first[1])})" if first else ""
+        even = f", not even that of {first[0].function} ({quoted(first[1])})" if first else ""
         return (
-            f"reads nothing at the addresses that devenv gave it{even}: the answer was kept in the application or in a "
-            "cache in front of it, or its code takes another address (from a file such as .env)"
+            f"sends no query to the addresses that devenv gave it{even}: either the application or a cache in front of "
+            "it kept the answer, or the application's code takes another address (from a file such as .env)"
         )
     known = [call for run in (*lookups, *others, ran) for call in run.asked or ()]
     strange = [one for one in asked if not any(alike(one, call) for call in known)]

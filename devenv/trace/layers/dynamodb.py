@@ -250,7 +250,8 @@ def remedy(folded: Folded) -> Fix:
     if not safe:
         return Fix("list each of them with its fix (changes nothing)", "devenv doctor")
     rest = len(folded.faults) - safe
-    words = "correct all items with this fault where no data is lost (`devenv doctor` without --fix only lists them)"
+    words = "correct all items with this fault whose correction loses no data"
+    words += " (`devenv doctor` without --fix only lists them)"
     need = f"; fix {rest} of them yourself" if rest else ""
     return Fix(f"{words}{need}", MEND, safe=True)
 

@@ -310,9 +310,12 @@ def summarize(seen: Observation) -> str:
     if proven:
         shown = " and ".join(map(SHOWN.__getitem__, proven))
         own = "store" if len(open_) == 1 else "stores"
-        rest = f"for {' and '.join(open_)} only its variables at the start name this project's {own} (not verified)"
-        return f"{head} is connected to {shown}; {rest}"
-    return f"{head}: its variables at the start name this project's stores (not verified: no open connection seen)"
+        rest = f"for {' and '.join(open_)}, only the variables that it was started with point to this project's {own}"
+        return f"{head} is connected to {shown}; {rest} (not verified)"
+    return (
+        f"{head}: the variables that it was started with point to this project's stores (not verified: no open"
+        " connection seen)"
+    )
 
 
 def evidence(seen: Observation) -> Iterator[tuple[str, str]]:

@@ -143,5 +143,5 @@ def test_a_route_that_picks_fields_of_what_a_function_gets_is_marked(tmp_path: P
     settings, _ = made(tmp_path, {**BASE, "server.js": HEAD + WRITES + HELPER.replace("ANSWER", answer)})
     assert settings.trace["one"].request is None
     text = " ".join((tmp_path / "devenv.toml").read_text().replace("\n# ", " ").split())
-    assert "picks the fields of its answer, and none is at, the item's id" in text
+    assert "picks the fields of its answer, and `at`, the item's id, is not among them" in text
     assert "EDIT" in text

@@ -45,8 +45,8 @@ def made(root: Path, files: dict[str, str]) -> tuple[list[str], str]:
 
 
 HEAD = (
-    "staff/docker-compose.yml: service staff-db: a second database (staff); devenv starts one, shop, in place of"
-    " service shop-db of shop/docker-compose.yml"
+    "staff/docker-compose.yml: service staff-db is a second database (staff). devenv starts one, with database shop,"
+    " in place of service shop-db of shop/docker-compose.yml"
 )
 
 
@@ -54,26 +54,26 @@ HEAD = (
 def test_the_sql_of_a_second_database_goes_into_the_first(tmp_path: Path, name: str) -> None:
     told, text = made(tmp_path, {**FILES, name: ORDERS})
     folder = name.rpartition("/")[0]
-    apart = "(to keep them apart, leave it out of [steps.setup])"
-    assert told == [f"{HEAD}; the SQL of {folder} is loaded into shop, too {apart}"]
-    note = f"devenv starts one database, shop: all of this goes into it. The SQL in {folder} is for database staff"
+    apart = "(to prevent this, leave that folder out of [steps.setup])"
+    assert told == [f"{HEAD}. The SQL of {folder} is loaded into database shop, too {apart}"]
+    note = f"devenv starts only database shop and loads all of this into it. The SQL in {folder} is for database staff"
     assert f"{note} (staff/docker-compose.yml)." in text
     assert folder in text.partition(note)[2], "it is loaded"
 
 
 def test_a_second_database_without_sql(tmp_path: Path) -> None:
     told, text = made(tmp_path, FILES)
-    assert told == [f"{HEAD}; no SQL of the second one is loaded"]
-    assert "devenv starts one database" not in text
+    assert told == [f"{HEAD}. No SQL of database staff is loaded"]
+    assert "devenv starts only database" not in text
 
 
 def test_two_databases_in_one_file(tmp_path: Path) -> None:
     both = {"compose.yml": SHOP + (STAFF % "staff").partition("\n")[2], "sql/orders.sql": ORDERS}
     told, text = made(tmp_path, both)
     assert told == [
-        "compose.yml: service staff-db: a second database (staff); devenv starts one, shop, in place of service"
-        " shop-db of compose.yml: all SQL of [steps.setup] is loaded into shop; leave out what belongs to the"
-        " other one"
+        "compose.yml: service staff-db is a second database (staff). devenv starts one, with database shop, in place"
+        " of service shop-db of compose.yml. All SQL of [steps.setup] is loaded into database shop; leave out what"
+        " belongs to database staff"
     ]
     assert "Some SQL below may be for database staff (compose.yml)." in text
 
@@ -82,9 +82,9 @@ def test_the_same_database_again_and_a_second_dynamodb(tmp_path: Path) -> None:
     again = STAFF % "shop" + "  more-items:\n    image: amazon/dynamodb-local\n"
     told, text = made(tmp_path, {**FILES, "staff/docker-compose.yml": again})
     assert told == [
-        "staff/docker-compose.yml: service staff-db: a second Postgres with the same database shop; devenv starts one,"
-        " in place of service shop-db of shop/docker-compose.yml",
-        "staff/docker-compose.yml: service more-items: a second DynamoDB; devenv starts one, in place of service items"
-        " of shop/docker-compose.yml: all tables go into it",
+        "staff/docker-compose.yml: service staff-db is a second Postgres, also with database shop. devenv starts only"
+        " one, in place of service shop-db of shop/docker-compose.yml",
+        "staff/docker-compose.yml: service more-items is a second DynamoDB. devenv starts only one, in place of service"
+        " items of shop/docker-compose.yml, and creates all tables in it",
     ]
-    assert "devenv starts one database" not in text
+    assert "devenv starts only database" not in text

@@ -266,7 +266,7 @@ def test_a_route_that_leaves_the_id_out_is_a_note(tmp_path: Path) -> None:
     settings, body = made(tmp_path, {**NODE, "src/routes/tools.js": route, "tools/create-table.js": CREATE})
     assert settings.trace["latest_loans"].request is None
     assert "http" not in settings.trace["latest_loans"].ids
-    assert any("none is loanId, the item's id" in each for each in body["edits"])
+    assert any("`loanId`, the item's id, is not among" in each for each in body["edits"])
 
 
 @pytest.mark.parametrize(

@@ -64,4 +64,4 @@ def test_what_became_of_items_that_are_gone() -> None:
     }
     told = gone_text(found, "ends")
     assert told.startswith("3 expired by `ends`, the last at ")
-    assert told.endswith("4 were deleted before the time to live was over, not by DynamoDB's time to live")
+    assert told.endswith("4 were deleted by a program, not because of the time to live")

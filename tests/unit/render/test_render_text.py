@@ -383,11 +383,12 @@ def test_what_down_all_keeps_is_named_with_the_command_that_returns_or_deletes_i
     }
     assert down_all_lines(Report("down", None, Exit.DONE, body)) == [
         "stopped: /my shop",
-        "nothing runs in /old: docker was not found",
+        "/old: nothing can be running there (docker was not found)",
         "data of /my shop deleted (a backup is kept)",
         "  to restore the previous data: devenv snapshot restore auto-1 --project '/my shop'",
-        "kept: downloads and baselines, which all projects share, and copies of the downloads in npm's cache",
+        "kept: downloads and baselines, which all projects share",
         "  to delete them: rm -r /home/ann/.cache/devenv",
+        "npm's own cache also keeps copies of the downloads",
     ]
     assert down_all_lines(
         Report("down", None, Exit.DONE, {**body, "data": "kept", "backups": [], "engines_gone": []})

@@ -50,9 +50,9 @@ def test_without_a_tap_the_place_stays_open() -> None:
 
 def test_an_application_that_asks_no_store() -> None:
     assert running().endswith(
-        "reads nothing at the addresses that devenv gave it, not even list_letters()'s query (`Query letters where "
-        "pk = MSG#g-1 descending`): the answer was kept in the application or in a cache in "
-        "front of it, or its code takes another address (from a file such as .env)"
+        "sends no query to the addresses that devenv gave it, not even that of list_letters() (`Query letters where "
+        "pk = MSG#g-1 descending`): either the application or a cache in front of it kept the answer, or the "
+        "application's code takes another address (from a file such as .env)"
     )
 
 

@@ -442,7 +442,7 @@ def test_a_report_holds_neither_secrets_nor_peoples_words() -> None:
 @pytest.mark.parametrize(
     ("safe", "command", "text"),
     [
-        ((True, True), "devenv doctor --fix", "where no data is lost (`devenv doctor` without --fix only lists them)"),
+        ((True, True), "devenv doctor --fix", "loses no data (`devenv doctor` without --fix only lists them)"),
         ((True, False), "devenv doctor --fix", "only lists them); fix 1 of them yourself"),
         ((False, False), "devenv doctor", "(changes nothing)"),
     ],
