@@ -46,12 +46,24 @@ def find_field_faults(records: Iterable[ItemRecord], groups: Mapping[str, str]) 
         if record.kind is None:
             yield from find_key_fault(record, groups)
             continue
-        item = record.item
+        item, values = record.item, record.values
         for field in record.kind.fields:
+            value = item.get(field.attribute)
+            if value is not None and is_plain(field, value, values.get(field.name)):
+                continue
             fault = judge_field(record, field, groups, item)
             if fault is not None:
                 record.bad |= {field.name}
                 yield fault
+
+
+def is_plain(field: Field, value: Mapping[str, Any], text: str | None) -> bool:
+    """Return True if an attribute is text in the field's usual form: nearly all are, so this is tested first."""
+    if text is None or "S" not in value:
+        return False
+    if field.type == "uuid":
+        return CANONICAL_UUID.fullmatch(text) is not None
+    return field.type == "string" and field.template is None
 
 
 def subjects_of(record: ItemRecord, groups: Mapping[str, str]) -> tuple[str, ...]:
@@ -183,8 +195,8 @@ def find_time_faults(records: Sequence[ItemRecord], plan: ReadPlan, now: datetim
         if kind is None:
             continue
         for field in kind.fields:
-            if field.type == "time" and field.name not in record.bad and field.name in record.values:
-                form = time_form(record.values[field.name])
+            if field.type == "time" and field.name not in record.bad and field.name in (values := record.values):
+                form = time_form(values[field.name])
                 if form is not None:
                     seen.append((record, kind, field, form))
                     forms.setdefault(sorted_with(record, field), Counter())[form] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -286,11 +287,11 @@ def find_repeats(group: Group, identifier: str, entries: Sequence[ItemRecord]) -
         return
     by_content: dict[bytes, list[tuple[datetime, ItemRecord]]] = {}
     moments = []
-    for record in entries:
+    for record, said in zip(entries, contents(group, entries), strict=True):
         moment = moment_of(record, group.time)
         if moment is not None:
             moments.append(moment)
-            by_content.setdefault(content(group, record), []).append((moment, record))
+            by_content.setdefault(said, []).append((moment, record))
     pairs = [sorted(same, key=lambda pair: pair[0]) for same in by_content.values() if len(same) == 2]
     distances: dict[timedelta, list[ItemRecord]] = {}
     for (earlier, _), (later, record) in pairs:
@@ -308,23 +309,35 @@ def find_repeats(group: Group, identifier: str, entries: Sequence[ItemRecord]) -
 
 def find_copied_groups(group: Group, gathered: Mapping[str, Gathered]) -> Iterator[Fault]:
     """`duplicate`: two groups of the same owners with the same entries, as loading with a new group id does."""
+    if not group.owner or not group.time:
+        return
+    owned = {
+        identifier: (frozenset(record.id(group.owner) for record in one.rows), len(one.entries))
+        for identifier, one in gathered.items()
+        if len(one.entries) >= REPEATS
+    }
+    alike = Counter(owned.values())
     seen: dict[tuple[frozenset[str | None], tuple[bytes, ...]], str] = {}
-    for identifier, one in gathered.items():
-        if len(one.entries) < REPEATS or not group.owner or not group.time:
-            continue
-        owners = frozenset(record.id(group.owner) for record in one.rows)
+    for identifier, (owners, number) in owned.items():
+        if alike[owners, number] < 2:
+            continue  # No other group has these owners and as many entries: what they say need not be read.
+        one = gathered[identifier]
         ordered = sorted(one.entries, key=lambda record: record.values.get(group.time or "", ""))
-        first = seen.setdefault((owners, tuple(content(group, record) for record in ordered)), identifier)
+        first = seen.setdefault((owners, tuple(contents(group, ordered))), identifier)
         if first != identifier:
             note = f"{group.name} {identifier} has the members and the {len(ordered)} entries of {first}"
             yield Fault("duplicate", (identifier, first), note, ordered[0], group=group.name, partners=tuple(one.rows))
 
 
-def content(group: Group, record: ItemRecord) -> bytes:
-    """Return what an entry says, without its time, its key and its own id: equal for two loads of one entry."""
-    kind = record.kind or record.near
-    leave = {*(kind.unique if kind else ()), group.time}
-    attributes = {kind.attribute_of(name) if kind and name else name for name in leave} | set(record.key)
-    return msgspec.json.encode(
-        {name: value for name, value in record.item.items() if name not in attributes}, order="sorted"
-    )
+def contents(group: Group, records: Iterable[ItemRecord]) -> Iterator[bytes]:
+    """Return what each entry says, without its time, its key and its own id: equal for two loads of one entry."""
+    known: dict[tuple[str, tuple[str, ...]], set[str | None]] = {}
+    for record in records:
+        kind = record.kind or record.near
+        place = kind.name if kind else "", record.keys
+        if (left_out := known.get(place)) is None:
+            names = {*(kind.unique if kind else ()), group.time}
+            left_out = {kind.attribute_of(name) if kind and name else name for name in names}.union(record.keys)
+            known[place] = left_out
+        said = {name: value for name, value in record.item.items() if name not in left_out}
+        yield msgspec.json.encode(said, order="sorted")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -85,7 +84,9 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 class Edge(msgspec.Struct, frozen=True):
-    """A compiled `[[links]]`. `relation` is `(schema, table)`; `natural` and `copies` are (attribute, column)."""
+    """A compiled `[[links]]`. `relation` is `(schema, table)`; `natural` and `copies` are (attribute, column);
+    `pairs` are both, each attribute once.
+    """
 
     name: str
     table: str
@@ -95,6 +96,7 @@ class Edge(msgspec.Struct, frozen=True):
     column: str
     natural: tuple[tuple[str, str], ...]
     copies: tuple[tuple[str, str], ...]
+    pairs: tuple[tuple[str, str], ...]
 
     @property
     def target(self) -> str:
@@ -118,9 +120,10 @@ class Edge(msgspec.Struct, frozen=True):
         value = item.get(self.attribute)
         if value is None:
             return ()
-        text = scalar_text(value)
+        if (text := scalar_text(value)) is not None:
+            return (text,)
         many = value.get("SS") or value.get("NS") or [scalar_text(part) for part in value.get("L", ())]
-        return tuple(part for part in many if part is not None) if text is None else (text,)
+        return tuple(part for part in many if part is not None)
 
 
 def holds_no_id(value: Mapping[str, Any]) -> bool:
@@ -165,8 +168,7 @@ class ReadPlan(Value, frozen=True):
         return next(kind for kind in self.kinds if kind.name == name)
 
 
-@dataclass(slots=True, eq=False)
-class ItemRecord:
+class ItemRecord(msgspec.Struct, eq=False):
     """One item, read: its kind (None: none of the declared ones), its fields as text, its ids as they should be.
 
     `held` is the item as it is, or packed (packed.py). `near` names the kind whose key this item's key nearly has.
@@ -290,6 +292,7 @@ def compile_edge(link: Link) -> Edge:
         column=target["column"],
         natural=tuple(link.natural_key.items()),
         copies=tuple(link.copies.items()),
+        pairs=tuple({**link.natural_key, **link.copies}.items()),
     )
 
 
@@ -323,8 +326,8 @@ def match(kind: Kind, item: Item, *, loose: bool) -> dict[str, str] | None:
     if loose and all(template.loose is None for _, template in kind.matchers):
         return None
     for attribute, template in kind.matchers:
-        text = scalar_text(item.get(attribute))
-        if text is None:
+        value = item.get(attribute)
+        if value is None or (text := scalar_text(value)) is None:
             return None
         pattern = template.loose if loose and template.loose else template.exact
         found = pattern.fullmatch(text)
@@ -338,8 +341,9 @@ def find_clashes(kind: Kind, item: Item) -> tuple[tuple[str, str, str, str], ...
     """(key attribute, placeholder, its text there, the text of the attribute of that name), where these differ."""
     found = []
     for attribute, template, name in kind.beside:
+        # Mostly there is no such attribute.
         other = scalar_text(item.get(name))
-        text = scalar_text(item.get(attribute))
+        text = scalar_text(item.get(attribute)) if other is not None else None
         parts = template.parse(text) if other is not None and text is not None else None
         if parts is None or text is None or other is None:
             continue
@@ -376,7 +380,7 @@ def read_fields(kind: Kind, item: Item, values: dict[str, str]) -> dict[str, str
     """`values` (from the key) with the text of every other declared field that has one."""
     for declared in kind.fields:
         if declared.name not in values:
-            text = scalar_text(item.get(declared.attribute))
-            if text is not None:
+            value = item.get(declared.attribute)
+            if value is not None and (text := scalar_text(value)) is not None:
                 values[declared.name] = text
     return values

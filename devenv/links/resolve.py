@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from devenv.links.faults import Fault
 from devenv.links.read import PLACE, Edge, ItemRecord, Kind, ReadPlan, holds_no_id
@@ -22,8 +23,7 @@ Row = Mapping[str, Any]
 Relation = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NamedId:
+class NamedId(msgspec.Struct, frozen=True, eq=False):
     """One id in one item, and the row it means. `how`: the id names it, the natural key does, or other items told."""
 
     record: ItemRecord
@@ -110,16 +110,22 @@ def resolve(plan: ReadPlan, records: Sequence[ItemRecord], index: RowIndex) -> l
     fields: dict[tuple[str | None, str], str | None] = {}
     found: list[NamedId] = []
     taught: dict[tuple[Relation, str, str], dict[str, Row]] = {}
-    same: dict[str, str] = {}
+    # One copy of each id and of its one spelling, however many items have it.
+    same: dict[str, tuple[str, str]] = {}
     for record in records:
-        for edge in edges_of.get(record.table, ()):
+        edges = edges_of.get(record.table, ())
+        item = record.item
+        for edge in edges:
             kind = record.kind
             place = (kind.name if kind else None, edge.name)
             if place not in fields:
                 fields[place] = field_of(kind, edge)
-            for text in edge.ids(record.item):
-                text = same.setdefault(text, text)  # One copy of each id, however many items have it.
-                named = name_row(record, edge, fields[place], text, index)
+            for written in edge.ids(item):
+                if written not in same:
+                    identifier = canonical(written)
+                    same[written] = written, written if identifier == written else identifier
+                text, identifier = same[written]
+                named = name_row(record, edge, fields[place], text, identifier, index)
                 found.append(named)
                 if named.how == "natural" and named.row is not None:
                     meaning = taught.setdefault((edge.relation, edge.column, named.id), {})
@@ -128,13 +134,27 @@ def resolve(plan: ReadPlan, records: Sequence[ItemRecord], index: RowIndex) -> l
         if named.how == "none":
             meaning = taught.get((named.edge.relation, named.edge.column, named.id), {})
             if len(meaning) == 1:
-                (row,) = meaning.values()
-                named = NamedId(named.record, named.edge, named.field, named.text, named.id, row, "learned")
-                found[position] = named
-        if named.field is not None:
-            row_id = named.row[named.edge.column] if named.row is not None else named.text
-            named.record.set_id(named.field, canonical(row_id))
+                (learned,) = meaning.values()
+                found[position] = NamedId(
+                    named.record, named.edge, named.field, named.text, named.id, learned, "learned"
+                )
+    write_meant(found)
     return found
+
+
+def write_meant(named: Iterable[NamedId]) -> None:
+    """Write the ids of the rows that are meant into the records."""
+    spelt: dict[tuple[int, str], str] = {}
+    for one in named:
+        if one.field is None:
+            continue
+        means, row = one.id, one.row
+        if row is not None:
+            place = id(row), one.edge.column
+            if place not in spelt:
+                spelt[place] = canonical(row[one.edge.column])
+            means = spelt[place]
+        one.record.set_id(one.field, means)
 
 
 def count_unread(plan: ReadPlan, records: Iterable[ItemRecord]) -> dict[str, int]:
@@ -147,9 +167,12 @@ def count_unread(plan: ReadPlan, records: Iterable[ItemRecord]) -> dict[str, int
     for record in records:
         if record.kind is None and record.table in declared:
             continue
+        item = record.item
         for edge in plan.edges:
-            value = record.item.get(edge.attribute) if edge.table == record.table else None
-            if value is not None and holds_no_id(value) and field_of(record.kind, edge) not in record.bad:
+            value = item.get(edge.attribute) if edge.table == record.table else None
+            if value is None or "S" in value:
+                continue  # Nearly always it is text.
+            if holds_no_id(value) and field_of(record.kind, edge) not in record.bad:
                 found[edge.name] = found.get(edge.name, 0) + 1
     return found
 
@@ -171,10 +194,8 @@ def count_misfits(plan: ReadPlan, named: Iterable[NamedId], index: RowIndex) -> 
     return found
 
 
-def name_row(record: ItemRecord, edge: Edge, field: str | None, text: str, index: RowIndex) -> NamedId:
-    """The row that one id means, from this item alone."""
-    identifier = canonical(text)
-    identifier = text if identifier == text else identifier
+def name_row(record: ItemRecord, edge: Edge, field: str | None, text: str, identifier: str, index: RowIndex) -> NamedId:
+    """The row that one id means, from this item alone. `identifier` is the id's one spelling."""
     row = index.by_id(edge, identifier)
     other = index.by_natural_key(edge, record)
     if row is None and other is None:
@@ -194,8 +215,7 @@ def name_row(record: ItemRecord, edge: Edge, field: str | None, text: str, index
 
 def agrees(record: ItemRecord, edge: Edge, row: Row, *, any_: bool = False) -> bool:
     """Return True if all (or `any_`) of the copies on the item are what `row` has."""
-    pairs = dict([*edge.natural, *edge.copies]).items()
-    checks = (same_value(record.item.get(attribute), row[column]) for attribute, column in pairs)
+    checks = (same_value(record.item.get(attribute), row[column]) for attribute, column in edge.pairs)
     return any(checks) if any_ else all(checks)
 
 
@@ -282,12 +302,13 @@ def find_copy_faults(one: NamedId, row: Row, index: RowIndex) -> Iterator[Fault]
     the other's), or the row has a placeholder itself.
     """
     edge, record = one.edge, one.record
-    namesake = index.by_natural_key(edge, record)
-    taken = namesake is not None and namesake is not row
-    for attribute, column in dict([*edge.natural, *edge.copies]).items():
-        value = record.item.get(attribute)
+    item = record.item
+    for attribute, column in edge.pairs:
+        value = item.get(attribute)
         if value is None or attribute in record.bad or same_value(value, row[column]):
             continue
+        namesake = index.by_natural_key(edge, record)
+        taken = namesake is not None and namesake is not row
         text = scalar_text(value) or str(value)
         blank = is_placeholder(text)
         right = canonical(row[edge.column])

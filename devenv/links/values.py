@@ -127,6 +127,8 @@ def instant(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
         # The first or the last hours of the calendar may not have a time in UTC any more.
+        if moment.tzinfo is UTC:
+            return moment
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -178,8 +180,8 @@ def scalar_text(value: Mapping[str, Any] | None) -> str | None:
     """The text of a string or number attribute (`{"S": "x"}`, `{"N": "1.0"}` -> `1`); None for all others."""
     if value is None:
         return None
-    if "S" in value:
-        return str(value["S"])
+    if (text := value.get("S")) is not None:
+        return str(text)
     if "N" in value:
         return number_text(str(value["N"]))
     return None

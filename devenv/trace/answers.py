@@ -278,8 +278,12 @@ class Part(Value, frozen=True):
 
         If a key contradicts the attribute of the same name, the field is the attribute: that is what code returns.
         """
-        stored = {name: text for _, name, _, text in record.clashes}
-        found = {name: stored.get(there) or self.text(record, there) for name, there in self.names.items()}
+        values = record.values
+        if record.clashes:
+            values = {**values, **{name: text for _, name, _, text in record.clashes if text}}
+        found = {
+            name: values[there] if there in values else self.text(record, there) for name, there in self.names.items()
+        }
         return found | dict(self.rows.texts(self.linked, record.item)) if self.rows and self.linked else found
 
     def text(self, record: ItemRecord, name: str) -> str | None:

@@ -28,7 +28,16 @@ PARTITION_WRITES: Final = 1000
 
 def item_bytes(item: Item) -> int:
     """An item's size as DynamoDB counts it: the names and the values."""
-    return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
+    size = 0
+    for name, value in item.items():
+        text = value.get("S")
+        size += utf8_bytes(name) + (value_bytes(value) if text is None else utf8_bytes(str(text)))
+    return size
+
+
+def utf8_bytes(text: str) -> int:
+    """The length of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def value_bytes(value: Mapping[str, Any]) -> int:
