@@ -305,7 +305,8 @@ class Finding(Value, frozen=True):
     """Something that is wrong. `kind` is its class, `summary` one sentence, `subjects` are ids or names.
 
     `about` are the variables, attributes or services concerned, by which later failures are recognised as its
-    consequence. `explains` are faults (class, subjects) that are known to go away with this one.
+    consequence. `explains` are faults (class, subjects) that are known to go away with this one. `unshown`: the faulty
+    values, where they stand only in items that the traced answer does not show.
     """
 
     kind: str
@@ -315,6 +316,7 @@ class Finding(Value, frozen=True):
     subjects: tuple[str, ...] = ()
     about: frozenset[str] = frozenset()
     explains: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
+    unshown: frozenset[str] = frozenset()
 
 
 GUESS: Final = late(r"(?:^|[:;] )(?:either|possibly)\b")

@@ -126,7 +126,7 @@ def entries_of(inquiry: TraceContext, person: Mapping[str, Any] | None, table: s
 
 def faults_of(inquiry: TraceContext, person: Mapping[str, Any] | None) -> set[FaultKey]:
     """The faults of the subject's stored items: class and subjects of each fault."""
-    from devenv.trace.layers.dynamodb import own_findings
+    from devenv.trace.layers.subject_faults import own_findings
     from devenv.trace.layers.subject_items import gather_own
 
     found = inquiry.facts.judgement()

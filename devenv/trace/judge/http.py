@@ -217,7 +217,11 @@ def implied(seen: Observations, earlier: Sequence[LayerFinding]) -> bool:
     failing = [
         g for g in (ran, *(guard for guard, _ in seen.library.guards)) if g is not None and g.outcome != "returned"
     ]
-    blind = [b for b in earlier if b.layer in ("environment", "services", "postgres", "library")]
+    member = seen.http.member
+    # A function that returned some of the list did not turn the user away.
+    partly = ran is not None and bool(ran.entries) and member is not None and member.status in (401, 403)
+    listed = [b for b in earlier if partly and b.layer == "library" and b.difference is not None]
+    blind = [b for b in earlier if b.layer in ("environment", "services", "postgres", "library") and b not in listed]
     bad = [b for b in earlier if b.kind in ("missing_attribute", "wrong_type", "placeholder", "malformed_key")]
     return bool(failing or blind or bad) or not seen.dynamodb.found or not is_member(seen)
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
 
+from devenv.capture.calls import shown
 from devenv.core.value import Value
 from devenv.trace.difference import Difference
 from devenv.trace.judge.fault import OK, Judged, LayerFinding, LayerStatus, judge_findings
@@ -24,6 +25,13 @@ STORED: Final = frozenset(["postgres", "dynamodb", "cross-store"])
 
 # The layers whose answer is a list that is held against another one.
 COMPARED: Final = frozenset(["pattern", "library", "http"])
+
+# The layers that answer the request, and those of them whose fault is a query.
+ANSWERS: Final = frozenset(["pattern", "library", "cache", "http"])
+QUERIES: Final = frozenset(["pattern", "library"])
+
+# Of these layers' faults, the ones that may leave the answer as it is: they are about the way to it.
+UNSEEN: Final = frozenset(["scan", "wrong_query", "wrong_index"])
 
 # What a seed left in place of a sign-in id.
 SIGN_IN: Final = ("postgres", "placeholder")
@@ -106,7 +114,7 @@ def judge(subject: Subject, seen: Observations, layers: Sequence[Layer] = LAYERS
         gaps["pattern"] = (nothing,)
     unverified = tuple(name for name, told in gaps.items() if told)
     sentences = tuple(f"{name}: {gap}" for name, told in gaps.items() for gap in told)
-    found = [*causes_first(found), *untidy]
+    found = [*visible_first(causes_first(found), seen), *untidy]
     return Judgement(found[0] if found else None, tuple(found[1:]), tuple(verdicts), unverified, sentences)
 
 
@@ -141,6 +149,59 @@ def causes_first(found: Sequence[LayerFinding]) -> list[LayerFinding]:
         place = left.index(cause) + 1
         left[place:place] = follows
     return left
+
+
+def visible_first(found: Sequence[LayerFinding], seen: Observations) -> list[LayerFinding]:
+    """The findings in their order, but behind those whose correction changes the traced answer the ones that cannot.
+
+    These are a copy in an item that the answer does not show, unless a query uses its value; and the placeholder of a
+    sign-in id where the function reads under the declared key: its query is wrong whoever the user is.
+    """
+    explained = {one for cause in found for one in cause.explains}
+    last = max((place for place, one in enumerate(found) if changes_answer(one)), default=-1)
+    reads = sent_queries(seen)
+    aside = [
+        one
+        for one in found[: last + 1]
+        if (one.kind, one.subjects) not in explained and is_aside(one, found[: last + 1], seen, reads)
+    ]
+    return [*(one for one in found if one not in aside), *aside] if aside else list(found)
+
+
+def is_aside(one: LayerFinding, found: Sequence[LayerFinding], seen: Observations, reads: str) -> bool:
+    """Return True if correcting this finding leaves the answer as it is, while others of `found` change it."""
+    if one.unshown:
+        return not any(value in reads for value in one.unshown)
+    wrong = any(other.layer in QUERIES and changes_answer(other) for other in found)
+    return (one.layer, one.kind) == SIGN_IN and wrong and reads_subject(seen)
+
+
+def reads_subject(seen: Observations) -> bool:
+    """Return True if the function returned, and gave entries or sent a query with the declared table and key."""
+    ran, declared = seen.library.ran, seen.pattern.asked
+    if ran is None or ran.outcome != "returned":
+        return False
+    same = declared is not None and any(
+        (one.table, one.index, one.key) == (declared.table, declared.index, declared.key) and one.key
+        for one in ran.asked or ()
+    )
+    return same or bool(ran.entries)
+
+
+def changes_answer(one: LayerFinding) -> bool:
+    """Return True if the user sees the correction of this finding in the traced answer."""
+    if one.others or one.layer not in ANSWERS:
+        return False
+    return one.kind not in UNSEEN or (
+        one.difference is not None and bool(one.difference.missing or one.difference.extra)
+    )
+
+
+def sent_queries(seen: Observations) -> str:
+    """The application's captured reads, as text."""
+    runs = [seen.library.ran, *(guard for guard, _ in seen.library.guards)]
+    calls = [call for run in runs if run is not None for call in run.asked or ()]
+    return "\n".join(shown(call) for call in (*calls, *(seen.http.asked or ())))
 
 
 def gaps_of(observation: Observation, verdict: LayerVerdict) -> Iterator[str]:

@@ -10,7 +10,7 @@ from devenv.core.plural import number_of
 from devenv.links.resolve import count_unread
 from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
-from devenv.trace.layers.dynamodb import own_findings
+from devenv.trace.layers.subject_faults import own_findings
 from devenv.trace.layers.subject_items import gather_own
 from devenv.trace.observation import Observation
 from devenv.trace.question import TraceContext

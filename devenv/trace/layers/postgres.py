@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from devenv.config.masking import MASK, is_secret_value
-from devenv.config.schema import Person
+from devenv.config.schema import Person, Token
 from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix, PostgresTarget
 from devenv.core.templates import names_in
@@ -118,16 +118,21 @@ def placeholders(found: Sequence[Finding]) -> list[Finding]:
 
 
 def needs_sign_in(inquiry: TraceContext, declared: Person) -> bool:
-    """Return True if who asks is looked up by the sign-in id: a token carries it, or the subject names it.
+    """Return True if who asks is looked up by the sign-in id: a token that carries it is sent, or the subject names it.
 
     Otherwise a placeholder in its place changes nothing that this request brings.
     """
-    if inquiry.settings.token is not None:
+    trace, token = inquiry.question.trace, inquiry.settings.token
+    names = names_in(msgspec.to_builtins(trace))
+    if token is not None and "token" in names and may_carry(token, f"person.{declared.sign_in}"):
         return True
-    names = names_in(msgspec.to_builtins(inquiry.question.trace))
-    return f"person.{declared.sign_in}" in names or f"%(person.{declared.sign_in})s" in (
-        inquiry.question.trace.sql or ""
-    )
+    return f"person.{declared.sign_in}" in names or f"%(person.{declared.sign_in})s" in (trace.sql or "")
+
+
+def may_carry(token: Token, name: str) -> bool:
+    """Return True if this column of the user's row may stand in the token: what a command prints is not known."""
+    known = bool(token.claims) and not token.issuer and not token.command
+    return not known or name in names_in(token.claims)
 
 
 def shown(person: Row | None) -> dict[str, str] | None:

@@ -25,9 +25,9 @@ from devenv.links.faults import Fault, fold
 from devenv.links.values import as_text
 from devenv.trace.answers import Form, read_answer, repeated, unplaced
 from devenv.trace.difference import Change, compare, in_order, same
-from devenv.trace.layers.dynamodb import remedy
 from devenv.trace.layers.pages import NEXT
 from devenv.trace.layers.requests import address_of
+from devenv.trace.layers.subject_faults import remedy
 from devenv.trace.observation import Entry
 from devenv.trace.question import ask
 from devenv.trace.report import Cleaner
