@@ -216,7 +216,7 @@ def sealed(fresh: Path, manifest: Manifest, method: copies.Method, began: float)
     done = msgspec.structs.replace(
         manifest,
         method=method,
-        checksums={name: copies.checksum(path) for name, path in parts.items()},
+        checksums=copies.checksums(parts),
         size=sum(map(copies.size, parts.values())),
         seconds=round(time.perf_counter() - began, 3),
     )

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -135,12 +136,13 @@ def decisive(part: str, version: str) -> str:
 def put_back(stack: Stack, place: Path, manifest: Manifest, kept: Manifest | None) -> None:
     """Prepare beside the data, write the journal, swap. Before the journal nothing has changed."""
     home = stack.engine.home
-    verify(place, manifest)
-    if manifest.form == "database" and DUMP not in manifest.checksums:
-        require_database(stack, manifest)
     if manifest.form == "files":
-        stage(stack, place, home / ".incoming", manifest)
-    elif kept is not None:
+        stage_verified(stack, place, home / ".incoming", manifest)
+    else:
+        verify(place, manifest)
+        if DUMP not in manifest.checksums:
+            require_database(stack, manifest)
+    if manifest.form == "database" and kept is not None:
         # Its two halves are set aside one after the other, with writers at work in between.
         kept = msgspec.structs.replace(kept, form="database", database=database_name(stack, kept.name), held=False)
     # To write a large file into that of a running server takes far longer than to start the server on another one.
@@ -170,13 +172,28 @@ def require_database(stack: Stack, manifest: Manifest) -> None:
 
 def verify(place: Path, manifest: Manifest) -> None:
     """Refuse a snapshot whose files are not as they were written. DevenvError names the part."""
+    there = {part: place / part for part in manifest.checksums if (place / part).exists()}
+    found = copies.checksums(there)
     for part, wanted in manifest.checksums.items():
-        if not (place / part).exists() or copies.checksum(place / part) != wanted:
+        if found.get(part) != wanted:
             raise DevenvError(
                 f"the snapshot `{manifest.name}` is damaged: {place / part} changed since it was saved",
                 cause="nothing was touched",
                 hint=f"devenv snapshot delete {manifest.name}",
             )
+
+
+def stage_verified(stack: Stack, place: Path, incoming: Path, manifest: Manifest) -> None:
+    """Verify a snapshot's files while they are copied beside the data; a copy of damaged ones is deleted again."""
+    with ThreadPoolExecutor(1) as pool:
+        copied = pool.submit(stage, stack, place, incoming, manifest)
+        try:
+            verify(place, manifest)
+        except BaseException:
+            wait([copied])
+            shutil.rmtree(incoming, ignore_errors=True)
+            raise
+        copied.result()
 
 
 def stage(stack: Stack, place: Path, incoming: Path, manifest: Manifest) -> None:

@@ -56,19 +56,28 @@ def save(stack: Stack, name: str, watch: Watch, *, reason: str = "saved", automa
         raise DevenvError("there is no data to save", hint="devenv up")
     manifest = describe(stack, name, reason, automatic=automatic, counts=count_all(stack))
     watch.begin("snapshot", f"saving `{name}`")
-    with building(place) as fresh, still(stack):
-        try:
-            method = copies.copy_tree(home / CLUSTER, fresh / CLUSTER, stack.engine.account(), LEFT_OUT.__contains__)
-            for part in FILES[1:]:
-                if (home / part).exists():
-                    shutil.copy2(home / part, fresh / part)
-            copies_of(stack).copy_to(fresh / ITEMS)
-            save_services(stack.engine, fresh)
-        except OSError as error:
-            raise state.unwritable(fresh, error) from None
+    with building(place) as fresh:
+        with still(stack):
+            method = copy_files(stack, fresh)
+        # The copy has nothing to do with the stores any more: they need not rest while it is read again.
         manifest = sealed(fresh, manifest, method, began)
     watch.end("snapshot", f"`{name}` saved in {manifest.seconds:.2f} s", ok=True)
     return manifest
+
+
+def copy_files(stack: Stack, fresh: Path) -> copies.Method:
+    """Copy the data files of both stores, which are at rest, into `fresh`; how it was done."""
+    home = stack.engine.home
+    try:
+        method = copies.copy_tree(home / CLUSTER, fresh / CLUSTER, stack.engine.account(), LEFT_OUT.__contains__)
+        for part in FILES[1:]:
+            if (home / part).exists():
+                shutil.copy2(home / part, fresh / part)
+        copies_of(stack).copy_to(fresh / ITEMS)
+        save_services(stack.engine, fresh)
+    except OSError as error:
+        raise state.unwritable(fresh, error) from None
+    return method
 
 
 def save_database(stack: Stack, name: str, watch: Watch, reason: str, automatic: bool, began: float) -> Manifest:

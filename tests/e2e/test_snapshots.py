@@ -429,6 +429,7 @@ def test_a_damaged_snapshot_is_refused_before_anything_is_touched(project: Proje
     assert ran.code == 1
     assert "is damaged" in ran.err
     assert (checksum(project), world.pids(project)) == (before, pids)
+    assert not (data_home(project.path.resolve()) / ".incoming").exists()
     project.ok("snapshot", "delete", "damaged")
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import struct
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -88,6 +89,23 @@ def test_a_checksum_sees_content_names_and_lengths(tmp_path: Path) -> None:
     seen.add(copies.checksum(folder))
     assert len(seen) == 4
     assert copies.size(folder) == 5000
+
+
+def test_a_checksum_is_the_crc32_of_names_lengths_and_contents_in_order(tmp_path: Path) -> None:
+    """Snapshots of older versions carry checksums that were made so."""
+    folder = tmp_path / "folder"
+    (folder / "a").mkdir(parents=True)
+    large = bytes(range(256)) * 10_000
+    (folder / "a" / "large").write_bytes(large)
+    (folder / "a-b").write_bytes(b"x")
+    (folder / "link").symlink_to("a-b")
+    (folder / "linked").symlink_to("a")
+    name = os.path.join("a", "large")
+    whole = f"{name}\0{len(large)}\0".encode() + large + b"a-b\x001\0x" + b"link\x001\0x"
+    one = f".\0{len(large)}\0".encode() + large
+    parts = {"folder": folder, "file": folder / "a" / "large"}
+    assert copies.checksums(parts) == {"folder": f"{zlib.crc32(whole):08x}", "file": f"{zlib.crc32(one):08x}"}
+    assert copies.size(folder) == len(large) + 1
 
 
 def test_crc32c_is_the_known_one() -> None:
