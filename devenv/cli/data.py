@@ -36,9 +36,10 @@ def from_scratch(names: Sequence[str], command: str, yes: bool, timings: bool = 
 
 
 def setup(yes: Yes = False) -> None:
-    """Rebuild the Postgres database from its files. Every user gets a new uuid; the next `up` updates the items.
+    """Rebuild the Postgres database from its files. Every user gets a new uuid.
 
-    If step seed is a command, run `devenv seed` afterwards: `up` cannot update the items that the command wrote.
+    The next `up` updates the items in DynamoDB. If step seed is a command, run `devenv seed` instead: `up` cannot
+    update the items that the command wrote.
     """
     from_scratch(["setup"], "setup", yes)
 
@@ -49,7 +50,10 @@ def schema_load(yes: Yes = False) -> None:
 
 
 def seed(yes: Yes = False) -> None:
-    """Empty the seeded DynamoDB tables and load the items again."""
+    """Empty the seeded DynamoDB tables and load the items again.
+
+    If the step is a command: empty all declared tables, then run the command.
+    """
     from_scratch(["seed"], "seed", yes)
 
 
@@ -57,7 +61,7 @@ def reset(
     yes: Yes = False,
     timings: Annotated[bool, typer.Option("--timings", help="Print how long each part took.")] = False,
 ) -> None:
-    """Restore the data that the first `up` loaded; if its files changed or a step is a command, run all three steps."""
+    """Restore the data that the first `up` loaded; if files changed or a step is a command, run all three steps."""
     from_scratch(["setup", "schema-load", "seed"], "reset", yes, timings)
 
 
@@ -134,7 +138,7 @@ def snapshot_prune(
         str | None, typer.Option("--older", metavar="AGE", help="Delete snapshots older than AGE: 12h, 7d, 4w.")
     ] = None,
     automatic: Annotated[
-        bool, typer.Option("--automatic", help="Only automatic snapshots, which devenv made before a change.")
+        bool, typer.Option("--automatic", help="Delete only automatic snapshots, which devenv made before a change.")
     ] = False,
     yes: Yes = False,
 ) -> None:

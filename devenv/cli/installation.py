@@ -74,7 +74,7 @@ def hand_over(task: Handover, dry_run: bool) -> NoReturn:
 
 
 def parts_list() -> None:
-    """List what was fetched or made for all projects of this user, with sizes, and whether a process uses it."""
+    """List the parts that devenv fetched or made for all projects, with their sizes and whether a process uses them."""
     from devenv.config.load import cache_folder
     from devenv.engines.embedded.part_list import list_parts
 

@@ -31,9 +31,9 @@ def ddb_query(
     begins_with: Annotated[str | None, typer.Option(metavar="TEXT", help="The sort key begins with TEXT.")] = None,
     between: Annotated[
         tuple[str, str] | None,
-        typer.Option(metavar="LOW HIGH", help="The sort key is between LOW and HIGH (included)."),
+        typer.Option(metavar="LOW HIGH", help="The sort key is between LOW and HIGH (both included)."),
     ] = None,
-    newest: Annotated[bool, typer.Option("--newest", help="Descending order of the sort key.")] = False,
+    newest: Annotated[bool, typer.Option("--newest", help="Sort by the sort key in descending order.")] = False,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Show at most N items.")] = 20,
     form: Form = "table",
 ) -> None:
@@ -55,7 +55,9 @@ def ddb_query(
 
 def ddb_put(
     table: Table,
-    item: Annotated[str, typer.Argument(metavar="JSON", help="The item, in DynamoDB JSON or plain; - reads stdin.")],
+    item: Annotated[
+        str, typer.Argument(metavar="JSON", help="The item, as DynamoDB JSON or plain JSON; - reads stdin.")
+    ],
     replace: Annotated[bool, typer.Option("--replace", help="Replace an item with the same key.")] = False,
     write: Write = False,
 ) -> None:

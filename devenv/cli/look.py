@@ -81,7 +81,10 @@ def trace(
         typer.Argument(metavar="VALUE…", help="The values of the subject's parameters, usually one id."),
     ] = None,
     user: Annotated[
-        str | None, typer.Option(metavar="HANDLE", help="Run as this user. Default: the first member.")
+        str | None,
+        typer.Option(
+            metavar="HANDLE", help="Send the request as this user. Default: the first user who may read the subject."
+        ),
     ] = None,
     step: Annotated[bool, typer.Option("--step", help="Pause at each layer.")] = False,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page.")] = None,
@@ -108,7 +111,10 @@ def trace(
         ),
     ] = False,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="With --stress: try only these conditions (--list).")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="With --stress: try only this condition, or those that begin with NAME (see --list)."
+        ),
     ] = None,
     list_all: Annotated[bool, typer.Option("--list", help="With --stress: list the conditions.")] = False,
     explain: Annotated[
@@ -243,7 +249,7 @@ def verify(
         typer.Option(
             metavar="N",
             min=1,
-            help="Stop after about N items; the result is then a sample, not a proof.",
+            help="Stop after about N items; the verdict is then not verified.",
         ),
     ] = None,
     restart: Annotated[
@@ -251,7 +257,7 @@ def verify(
     ] = False,
     sdk: Annotated[bool, typer.Option("--sdk", help="Read through the AWS SDK (slower).")] = False,
 ) -> None:
-    """Compare every id in both stores, and prove that nothing was left out."""
+    """Compare every id in both stores, and report how much was read."""
     from devenv.verify import compare as work
     from devenv.verify.context import VerifyOptions
 
@@ -264,9 +270,11 @@ def verify(
 
 def repair_apply(
     plan: Annotated[Path, typer.Argument(metavar="FILE", help="A plan that `verify --plan` wrote.")],
-    allow_loss: Annotated[bool, typer.Option("--allow-loss", help="Also delete orphans.")] = False,
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="Also delete orphans, except those whose row exists under another id.")
+    ] = False,
 ) -> None:
-    """Apply a repair plan, without the items that changed after it was written. Then compare again."""
+    """Apply a repair plan; skip items that changed after the plan was written. Then compare again."""
     from devenv.stack import open_locked
     from devenv.verify.repair_plan import apply_plan
 
@@ -315,7 +323,7 @@ def patterns_run(
     ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=0, help="Show at most N items.")] = 20,
 ) -> None:
-    """Run one pattern, and its script if it has one: items, pages, read units, cost, PartiQL."""
+    """Run one pattern, and its script if any; show items, pages, read units, cost and PartiQL."""
     from devenv.patterns import command
 
     opened = stack()
@@ -350,7 +358,7 @@ def patterns_explain(name: Pattern) -> None:
 def patterns_matrix(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page.")] = None,
 ) -> None:
-    """Show which pattern reads which entity by which key; compare what the reads cost with one table per entity."""
+    """Show which pattern reads which entity by which key, and what the reads would cost with one table per entity."""
     from devenv.patterns import command
 
     report = command.show_matrix(stack())

@@ -81,7 +81,10 @@ def check_seconds(value: float | None) -> float | None:
 def global_options(
     project: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The project's folder. Default: the nearest folder with a devenv.toml."),
+        typer.Option(
+            metavar="DIR",
+            help="The project's folder. Default: this folder, or the nearest one above it with a devenv.toml.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     quiet: Annotated[
@@ -103,7 +106,8 @@ def global_options(
         ),
     ] = False,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Let this folder run its own commands, for this call (see `devenv trust`).")
+        bool,
+        typer.Option("--trust", help="Let this folder run its own commands, for this call only (see `devenv trust`)."),
     ] = False,
     timeout: Annotated[
         float | None,
@@ -208,19 +212,21 @@ def agreed(question: str, yes: bool, hint: str = "pass -y to confirm") -> None:
 Yes = Annotated[bool, typer.Option("--yes", "-y", help='Answer "yes" to every question.')]
 Form = Annotated[
     Literal["table", "json", "jsonl", "csv"],
-    typer.Option("--format", metavar="table|json|jsonl|csv", help="How to print the rows; json prints a list of them."),
+    typer.Option(
+        "--format", metavar="table|json|jsonl|csv", help="How to print the rows; json prints one list of all rows."
+    ),
 ]
 EngineOption = Annotated[
     str | None,
     typer.Option(
         "--engine",
         metavar="NAME",
-        help="embedded, docker or external. Default: DEVENV_ENGINE, [project] engine, else the one used last.",
+        help="embedded, docker or external. Default: DEVENV_ENGINE, else [project] engine, else the engine used last.",
     ),
 ]
 RunningEngineOption = Annotated[
     str | None,
-    typer.Option("--engine", metavar="NAME", help="embedded, docker or external. Default: the one used last."),
+    typer.Option("--engine", metavar="NAME", help="embedded, docker or external. Default: the engine used last."),
 ]
 
 

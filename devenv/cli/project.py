@@ -28,7 +28,7 @@ def config_check(
         typer.Option("--live", help="Also check that the tables and columns named in devenv.toml exist in the stores."),
     ] = False,
 ) -> None:
-    """Validate devenv.toml and the files it names; all mistakes at once, each with its line."""
+    """Validate devenv.toml and the files it names; list all mistakes, each with its line."""
     from devenv.cli import settings_report
     from devenv.config.load import load
 
@@ -55,7 +55,7 @@ def start_project(
 ) -> None:
     """Write a commented devenv.toml: for the project in this folder, or an example project if the folder is empty.
 
-    On a terminal it asks about uncertain parts.
+    On a terminal, `init` asks about uncertain parts.
     """
     from devenv.cli.guesses import choose_likely, prompt
     from devenv.init.command import init
@@ -94,7 +94,7 @@ def policy(
     admin: Annotated[
         list[str] | None, typer.Option(metavar="ARN", help="A role that is exempt from the denials.")
     ] = None,
-    writes: Annotated[bool, typer.Option("--writes", help="The application writes items too.")] = False,
+    writes: Annotated[bool, typer.Option("--writes", help="Also allow the application to write items.")] = False,
     lock: Annotated[
         bool, typer.Option("--lock", help="Also deny the actions that remove protection, such as UpdateTable.")
     ] = False,

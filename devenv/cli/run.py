@@ -27,7 +27,10 @@ def up(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan with its reasons; change nothing.")
     ] = False,
-    force: Annotated[str | None, typer.Option(metavar="STEP", help="Run STEP and all later steps again.")] = None,
+    force: Annotated[
+        str | None,
+        typer.Option(metavar="STEP", help="Run STEP and all later steps again, and earlier steps that are not done."),
+    ] = None,
     restore_seeds: Annotated[
         bool,
         typer.Option("--restore-seeds", help="Bring back rows and items that were deleted after they were loaded."),
@@ -47,9 +50,9 @@ def up(
     ] = False,
     tap: Annotated[
         bool | None,
-        typer.Option("--tap/--no-tap", help="Record the application's calls to both stores (devenv requests)."),
+        typer.Option("--tap/--no-tap", help="Record the application's calls to both stores (see `devenv requests`)."),
     ] = None,
-    ui: Annotated[bool, typer.Option("--ui", help="Also start the live page, and open it (devenv ui).")] = False,
+    ui: Annotated[bool, typer.Option("--ui", help="Also open the live page (see `devenv ui`).")] = False,
     prepare: Annotated[
         bool | None,
         typer.Option(
@@ -126,7 +129,7 @@ def check_step(name: str | None) -> None:
 
 def down(
     data: Annotated[bool, typer.Option("--data", help="Delete the data too.")] = False,
-    no_backup: Annotated[bool, typer.Option("--no-backup", help="With --data: keep no backup.")] = False,
+    no_backup: Annotated[bool, typer.Option("--no-backup", help="With --data: keep no snapshot of the data.")] = False,
     yes: Yes = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Act on all projects of this user, including those whose folder was deleted.")
@@ -167,10 +170,12 @@ def status(engine: EngineOption = None) -> None:
 
 
 def ps(
-    forget: Annotated[bool, typer.Option("--forget", help="Permanently delete the data of deleted folders.")] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Permanently delete the data of projects whose folder was deleted.")
+    ] = False,
     yes: Yes = False,
 ) -> None:
-    """List all projects of this user: what runs and where, the data's size, and what is left of deleted folders."""
+    """List all projects of this user: what runs where, the size of the data, and the data of deleted folders."""
     from devenv.config.load import cache_folder
     from devenv.lifecycle.projects import describe, find_deleted, forget_deleted, show_all
 

@@ -34,7 +34,7 @@ def restart(
         typer.Option("--refused", help="Also retry the records that a stream worker's function could not process."),
     ] = False,
 ) -> None:
-    """Stop single services and start them again; also start what they need."""
+    """Restart single services; also start the services that they need."""
     from devenv.lifecycle.plan import UpOptions
     from devenv.lifecycle.single import restart as work
     from devenv.lifecycle.start import Clock
@@ -51,7 +51,7 @@ def execute(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A service that `devenv status` lists.")],
     command: Annotated[list[str], typer.Argument(metavar="-- CMD…", help="The command and its arguments.")],
 ) -> None:
-    """Run a command in a service's folder, with its variables and its interpreter first on PATH."""
+    """Run a command in a service's folder, with the service's variables and interpreter."""
     from devenv.engines.own import execution
     from devenv.lifecycle.names import check_names
 
