@@ -1,6 +1,7 @@
 """SQL files as psql reads them: its commands, its variables, included files, COPY … FROM stdin. Pure but for includes.
 
-What has no meaning for a project's database is left out and listed, line by line; what only prints is left out.
+What has no meaning for a project's database is left out and listed, line by line (psql_commands.py); texts that a file
+prints are listed too.
 """
 
 from __future__ import annotations
@@ -16,12 +17,9 @@ from msgspec.structs import replace
 from devenv.core.errors import UsageError
 from devenv.core.late import late
 from devenv.core.plural import number_of
+from devenv.steps.setup.psql_commands import DONE, ENDS, PRINTED, PRINTS, UTF8, first_command, why_left_out
 from devenv.steps.setup.sql import CopyRows, Lines, Statement, count_blocks, next_token, refuse
 
-# Of no effect on what is in a database.
-SILENT: Final = late(
-    r"(un)?restrict|q?echo|warn|timing|pset|[xatCfHTps]|encoding|errverbose|conninfo|getenv|html|[dz]\S*|l(?!o_)\S*|sf|sv"
-)
 INCLUDES: Final = {"i": False, "include": False, "ir": True, "include_relative": True}
 TRUE: Final = ("1", "on", "true", "yes", "t", "y")
 END_OF_ROWS: Final = late(r"^\\\.\r?$", re.MULTILINE)
@@ -115,21 +113,19 @@ class FileSession(msgspec.Struct):
         while token := next_token(text, at, lines):
             kind, start, at = token
             if kind == "meta":
-                at = start + 2 if text.startswith(";", start + 1) else at
                 buffer.cut(text, start)
-                command, _, rest = text[start + 1 : at].strip().partition(" ")
-                if command in ("g", "gx", ";") or (command in ("gset", "gexec", "gdesc") and self.active):
-                    self.end(buffer, text, start, None if command in ("g", "gx", ";") else f"\\{command}")
-                    buffer.skip(at)
-                    continue
-                if command == "q":
+                command, rest, length = first_command(text[start:at])
+                at = start + length
+                if command == "q" and self.active:
                     return
-                if command == "copy" and self.active:
+                if command in ENDS:
+                    self.finish(buffer, text, start, command, rest, lines.place(start))
+                elif command == "copy" and self.active:
                     at = self.copy(text, start, at, lines, file)
-                elif command == "r":
+                elif command in ("r", "reset") and self.active:
                     buffer = Buffer(file)
                 else:
-                    self.command(command, rest.strip(), file, lines.place(start))
+                    self.command(command, rest, file, lines.place(start))
                 buffer.skip(at)
             elif kind == "end" and buffer.depth <= 0 and buffer.blocks == 0:
                 rows = "COPY" in buffer.words[:1] and {"FROM", "STDIN"} <= set(buffer.words)
@@ -153,17 +149,24 @@ class FileSession(msgspec.Struct):
         """True if the present branch of every \\if is read."""
         return all(branch for branch, _ in self.branches)
 
+    def finish(self, buffer: Buffer, text: str, stop: int, command: str, rest: str, place: str) -> None:
+        """Take the statement that a command ends."""
+        self.end(buffer, text, stop, command)
+        if self.active and command in ("g", "gx") and rest and not rest.startswith("("):
+            why = "devenv runs no program for it" if rest.startswith("|") else "devenv writes no files for it"
+            self.leave_out(place, f"\\{command} {rest}", why)
+
     def end(
         self, buffer: Buffer, text: str, stop: int, command: str | None = None, rows: CopyRows | None = None
     ) -> None:
-        """Take the statement that ends at `stop`. With `command` it is one whose result psql would run or keep."""
+        """Take the statement that ends at `stop`; `command`: the one of psql that ends it."""
         statement = buffer.statement(text, stop)
         words = buffer.words[:]
         buffer.clear()
         if statement is None or not self.active:
             return
         refuse(statement, words)
-        if why := reason(words, command, self.reader.database):
+        if why := ENDS.get(command or "") or reason(words, self.reader.database):
             self.leave_out(statement.place, statement.excerpt, why)
         else:
             plain = CONCURRENTLY.sub(r"\1", statement.text, count=1)
@@ -205,25 +208,35 @@ class FileSession(msgspec.Struct):
         return [single.replace("''", "'") or double or plain for single, double, plain in found]
 
     def command(self, command: str, rest: str, file: str, place: str) -> None:
-        """Do what a command of psql does, as far as it concerns the database."""
+        """Carry a command out, refuse it (UsageError), or list it as left out."""
         if command in ("if", "elif", "else", "endif"):
             self.branch(command, self.words(rest), place)
-        elif not self.active or SILENT.fullmatch(command):
+        elif not self.active or DONE.fullmatch(command):
             return
+        elif "`" in rest and command in ("set", *PRINTS):
+            self.leave_out(place, f"\\{command} {rest}", "devenv runs no program for it")
+        elif command in PRINTS:
+            words = self.words(rest)
+            self.leave_out(place, " ".join(words[1:] if words[:1] == ["-n"] else words), PRINTED)
         elif command == "set":
             name, *values = self.words(rest) or [""]
-            if "`" in rest:
-                self.leave_out(place, f"\\set {rest}", "devenv runs no program for it")
-            elif name:
+            if name:
                 self.variables[name] = "".join(values)
+            else:
+                self.leave_out(place, "\\set", "it only prints information")
         elif command == "unset":
             self.variables.pop(rest, None)
         elif command in INCLUDES:
             self.include(self.words(rest), INCLUDES[command], file, place)
         elif command in ("c", "connect"):
             self.connect(self.words(rest), f"\\{command} {rest}".strip(), place)
-        else:
-            self.leave_out(place, f"\\{command} {rest}".strip(), "a command of psql")
+        elif command in ("bind", "bind_named"):
+            raise UsageError(
+                f"{place}: \\{command} gives a statement its parameters, which devenv does not do",
+                hint="write the values into the statement",
+            )
+        elif command != "encoding" or rest.strip("'\"").upper().replace("-", "") not in UTF8:
+            self.leave_out(place, f"\\{command} {rest}".strip(), why_left_out(command))
 
     def include(self, words: Sequence[str], relative: bool, file: str, place: str) -> None:
         """\\i and \\ir."""
@@ -355,11 +368,9 @@ def places_of_rows(source: str, beside: str, mounts: Mounts) -> list[str]:
     return list(dict.fromkeys(found for each in places if (found := flatten(each))))
 
 
-def reason(words: Sequence[str], command: str | None, database: str | None) -> str | None:
+def reason(words: Sequence[str], database: str | None) -> str | None:
     """Why a statement is left out; None when it is run."""
     first, second = [*words, "", ""][:2]
-    if command is not None:
-        return f"{command} runs the result or stores it in variables, which devenv does not do"
     if first in ("BEGIN", "COMMIT", "END") or (first, second) == ("START", "TRANSACTION"):
         return "devenv runs all files in one transaction"
     if first in ("CREATE", "DROP") and second == "DATABASE":
@@ -388,7 +399,7 @@ def flatten(path: PurePosixPath) -> str:
 
 
 def list_left_out(left_out: Sequence[LeftOut]) -> tuple[str, ...]:
-    """One sentence for each reason, with the first places."""
+    """One sentence for each reason, with the first places; one with the texts that the files print."""
     groups: dict[str, list[LeftOut]] = {}
     for each in left_out:
         groups.setdefault(each.why, []).append(each)
@@ -396,5 +407,6 @@ def list_left_out(left_out: Sequence[LeftOut]) -> tuple[str, ...]:
     for why, lines in groups.items():
         shown = "; ".join(f"{one.place} {one.what[:60]}" for one in lines[:SHOWN])
         more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-        sentences.append(f"{number_of(len(lines), 'line')} left out ({why}): {shown}{more}")
+        said = "psql prints" if why == PRINTED else f"{number_of(len(lines), 'line')} left out ({why})"
+        sentences.append(f"{said}: {shown}{more}")
     return tuple(sentences)

@@ -104,7 +104,7 @@ def read(text: str, **files: str) -> tuple[list[str], list[str]]:
 @pytest.mark.parametrize(
     ("text", "statements", "left_out"),
     [
-        ("\\restrict x1\nSELECT 1;\n\\echo a; b\n\\unrestrict x1\n", ["SELECT 1"], []),
+        ("\\restrict x1\nSELECT 1;\n\\echo a; b\n\\unrestrict x1\n", ["SELECT 1"], ["db/a.sql:3 a; b"]),
         ("SELECT 1 \\g\nSELECT 2\\;SELECT 3;", ["SELECT 1", "SELECT 2", "SELECT 3"], []),
         ("\\set t users\n\\set n 'it''s'\nSELECT :'n' FROM :\"t\" WHERE a::int = :b;", None, []),
         ("COPY t (a) FROM stdin;\n1;\n2\n\\.\nSELECT 2;", ["COPY t (a) FROM stdin <- '1;\\n2\\n'", "SELECT 2"], []),
@@ -114,9 +114,13 @@ def read(text: str, **files: str) -> tuple[list[str], list[str]]:
         ("\\if :{?x}\nSELECT 1;\n\\else\nSELECT 2;\n\\endif\nSELECT 3;", ["SELECT 2", "SELECT 3"], []),
         ("SELECT 'x' \\gexec\n\\! rm x\nSELECT 4;", ["SELECT 4"], ["db/a.sql:1 SELECT 'x'", "db/a.sql:2 \\! rm x"]),
         ("CREATE INDEX CONCURRENTLY i ON t (a);", ["CREATE INDEX i ON t (a)"], []),
-        ("SELECT 1,\n\\echo x\n2;", ["SELECT 1,\n\n2"], []),
+        ("SELECT 1,\n\\echo x\n2;", ["SELECT 1,\n\n2"], ["db/a.sql:2 x"]),
         # Lists print only; large objects are data.
-        ("\\dt\n\\l\n\\lo_import x.png\nSELECT 5;", ["SELECT 5"], ["db/a.sql:3 \\lo_import x.png"]),
+        (
+            "\\dt\n\\l\n\\lo_import x.png\nSELECT 5;",
+            ["SELECT 5"],
+            ["db/a.sql:1 \\dt", "db/a.sql:2 \\l", "db/a.sql:3 \\lo_import x.png"],
+        ),
     ],
 )
 def test_files_are_read_as_psql_reads_them(text: str, statements: list[str] | None, left_out: list[str]) -> None:
