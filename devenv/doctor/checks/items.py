@@ -12,9 +12,10 @@ from devenv.core.plural import number_of
 from devenv.doctor.checks.check import failed, passed, unneeded, unverified
 from devenv.doctor.checks.misdeclared import find_misdeclared
 from devenv.doctor.checks.renamed_rows import undo_renaming
-from devenv.doctor.checks.sources import source_line
+from devenv.doctor.checks.sources import source_line, step_files
 from devenv.doctor.checks.statements import literal, name, text, word
 from devenv.doctor.checks.step_programs import may_load
+from devenv.doctor.checks.written_items import written_value
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import EXAMPLES, id_attributes, same_faults
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement, ReadPlan, Relation
@@ -299,17 +300,15 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
         return Fix(f"{text}. {again}", "devenv seed")
     if not records:
         return Fix(text)
-    if deletable[0].kind == "orphan" and (beside := other_id(facts.plan, facts.judgement().named, deletable[0])):
-        command = f"For the first of the {len(faults)} faults, the command" if len(faults) > 1 else "The command"
-        text = f"{beside}: correct the id that is wrong, or restore the row. {command} shows the item"
-        return Fix(text, selection(records[-1]))
+    if deletable[0].kind == "orphan" and (right := right_id(facts, faults, deletable[0])):
+        return right
     seeded = [is_seeded(facts, record) for record in records]
     # Of two that are one too many, the one that no file holds.
     place = seeded.index(False) if False in seeded else len(records) - 1
     if seeded[place] and deletable[0].kind == "orphan" and follows(facts):
         return Fix("update the seed items to the recreated rows; no data is lost", "devenv up")
     behind = next((each.command for each in facts.steps() if each.name == "seed" and each.state == "done"), None)
-    if behind and deletable[0].kind == "orphan":
+    if behind and deletable[0].kind == "orphan" and not source_line(facts, wrong_values(deletable[0])):
         why = "setup made new rows, and the items of the old ones are still there"
         return Fix(f"{why}: empty the tables and run the command of step seed again (asks first)", behind)
     text += origin(facts, deletable[0], seeded[place])
@@ -318,6 +317,25 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     if count > 1:
         more = f". The command deletes the first of {count} items; `devenv doctor` names the next one"
     return Fix(text + more, deletion(records[place]))
+
+
+def right_id(facts: DoctorFacts, faults: Sequence[Fault], orphan: Fault) -> Fix | None:
+    """The remedy where a file or another attribute tells the right id of an orphan, or a file has the wrong one."""
+    first = f" the first of {len(faults)} faults" if len(faults) > 1 else ""
+    if written := written_value(facts, orphan):
+        more = f". The command corrects{first}" if first else ""
+        return Fix(written.sentence + more, f"devenv ddb sql --write {word(written.statement)}")
+    if orphan.record and (beside := other_id(facts.plan, facts.judgement().named, orphan)):
+        command = f"For{first}, the command" if first else "The command"
+        text = f"{beside}: correct the id that is wrong, or restore the row. {command} shows the item"
+        return Fix(text, selection(orphan.record))
+    if line := source_line(facts, wrong_values(orphan)):
+        again = "devenv up" if line.rpartition(":")[0] in step_files(facts) else "devenv seed"
+        lost = may_load(facts.context.settings.steps, "row")
+        return Fix(
+            f"correct the id in {line}, then run the command: it loads the item again. Or restore the row{lost}", again
+        )
+    return None
 
 
 def by_hand(facts: DoctorFacts, kind: str) -> str:
@@ -329,7 +347,7 @@ def by_hand(facts: DoctorFacts, kind: str) -> str:
 
 def origin(facts: DoctorFacts, fault: Fault, seeded: bool) -> str:
     """The sentences about the file that the item came from, as far as one is known; "" without one."""
-    values = [each for each in (fault.observed, *fault.subjects) if each]
+    values = wrong_values(fault)
     line = source_line(facts, values)
     again = "once the item is deleted, `devenv up --restore-seeds` loads it again"
     if not seeded:
@@ -339,6 +357,13 @@ def origin(facts: DoctorFacts, fault: Fault, seeded: bool) -> str:
     place = f" ({line})" if line else ""
     wrong = "correct it there too, or the next full load brings the fault back"
     return f". The item came from the seed files{place}: {wrong}; {again}"
+
+
+def wrong_values(fault: Fault) -> list[str]:
+    """The texts by which a file may have a wrong id: the id, and the whole value (`USER#21`) that it is a part of."""
+    whole = fault.record.item.get(fault.edge.attribute) if fault.record and fault.edge else None
+    told = scalar_text(whole) if whole else None
+    return [each for each in dict.fromkeys((told, fault.observed, *fault.subjects)) if each]
 
 
 def deletion(record: ItemRecord) -> str:

@@ -31,9 +31,7 @@ def source_line(facts: DoctorFacts, texts: Sequence[str]) -> str:
 def contents(facts: DoctorFacts) -> Iterator[tuple[str, str]]:
     """Name and text of the files of step seed, of the program that it runs, and of the files that the program names."""
     root, seed = facts.context.root, facts.context.settings.steps.seed
-    names = [
-        n for each in seed.files if is_inside(each) for n in sorted(glob.glob(each, root_dir=root, recursive=True))
-    ]
+    names = step_files(facts)
     programs = list(filter(is_inside, seed.command))
     waiting = list(dict.fromkeys([*names, *programs]))
     for count, name in enumerate(waiting):
@@ -43,6 +41,12 @@ def contents(facts: DoctorFacts) -> Iterator[tuple[str, str]]:
         yield name, content
         if name in programs:
             waiting += [each for each in named_files(root, name, content) if each not in waiting]
+
+
+def step_files(facts: DoctorFacts) -> list[str]:
+    """The names of the `files` of step seed: if one of them changes, `devenv up` runs the step again."""
+    root, seed = facts.context.root, facts.context.settings.steps.seed
+    return [n for each in seed.files if is_inside(each) for n in sorted(glob.glob(each, root_dir=root, recursive=True))]
 
 
 def named_files(root: Path, program: str, content: str) -> list[str]:
