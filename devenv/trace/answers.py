@@ -163,6 +163,9 @@ def is_wanted(element: Mapping[str, Any], only: Mapping[str, str]) -> bool:
 def read_entry(element: Mapping[str, Any], form: Form, top: Mapping[str, Any] | None = None) -> Entry:
     """One element of an answer. `top` is the answer around the only element: a missing field may be there."""
     identity = name_entry(form.kind, form.id, lambda name: as_text(walk(element, name)))
+    if all(there in element for there in form.names.values()):
+        # Nearly always all of them are there.
+        return Entry(identity, {name: as_text(element[there]) for name, there in form.names.items()}, form.kind)
     holders = {
         name: top if top is not None and not has(element, there) and has(top, there) else element
         for name, there in form.names.items()

@@ -60,19 +60,10 @@ def compare(expected: Sequence[Entry], observed: Sequence[Entry], types: Mapping
 
     An entry that lost its id, or got another one, is so found as changed instead of as one missing and one new.
     """
-    waiting: defaultdict[str | None, list[int]] = defaultdict(list)
-    for position, entry in enumerate(expected):
-        waiting[entry.id].append(position)
-    partner: dict[int, int] = {}
-    for number, entry in enumerate(observed):
-        if entry.id is not None and (same_id := waiting[entry.id]):
-            # Nearly always there is one.
-            best = same_id[0] if len(same_id) == 1 else max(same_id, key=lambda at: alike(expected[at], entry, types))
-            same_id.remove(best)
-            partner[number] = best
+    partner = pair_by_id(expected, observed, types)
     taken = set(partner.values())
     left = [position for position in range(len(expected)) if position not in taken]
-    for number, entry in enumerate(observed):
+    for number, entry in enumerate(observed) if left else ():
         if number not in partner and left:
             best = max(left, key=lambda position: alike(expected[position], entry, types))
             if alike(expected[best], entry, types) > 0.5:
@@ -82,9 +73,33 @@ def compare(expected: Sequence[Entry], observed: Sequence[Entry], types: Mapping
     return Difference(
         missing=tuple(expected[position] for position in left),
         extra=tuple(entry for number, entry in enumerate(observed) if number not in partner),
-        changed=tuple(change for before, after in pairs for change in changes(before, after, types)),
+        changed=tuple(
+            change
+            for before, after in pairs
+            if before.fields != after.fields or before.id != after.id
+            for change in changes(before, after, types)
+        ),
         pairs=pairs,
     )
+
+
+def pair_by_id(expected: Sequence[Entry], observed: Sequence[Entry], types: Mapping[str, str]) -> dict[int, int]:
+    """Place in `observed` -> place in `expected` of the entry with the same id; of several, the one most alike."""
+    places = {entry.id: position for position, entry in enumerate(expected)}
+    if len(places) == len(expected) and None not in places:
+        # Nearly always each id is there once.
+        found = ((number, places.pop(entry.id, None)) for number, entry in enumerate(observed))
+        return {number: position for number, position in found if position is not None}
+    waiting: defaultdict[str | None, list[int]] = defaultdict(list)
+    for position, entry in enumerate(expected):
+        waiting[entry.id].append(position)
+    partner: dict[int, int] = {}
+    for number, entry in enumerate(observed):
+        if entry.id is not None and (same_id := waiting[entry.id]):
+            best = same_id[0] if len(same_id) == 1 else max(same_id, key=lambda at: alike(expected[at], entry, types))
+            same_id.remove(best)
+            partner[number] = best
+    return partner
 
 
 def alike(one: Entry, other: Entry, types: Mapping[str, str]) -> float:
@@ -102,8 +117,6 @@ def changes(before: Entry, after: Entry, types: Mapping[str, str]) -> Iterable[C
     name = before.id or after.id or "?"
     if before.id != after.id:
         yield Change(name, ID, before.id, after.id)
-    if before.fields == after.fields:
-        return  # Nearly always: a pair is compared field by field only where a text differs.
     for field, text in before.fields.items():
         if field in after.fields and not same(text, after.fields[field], types.get(field)):
             absent = field in after.absent

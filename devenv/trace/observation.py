@@ -7,9 +7,9 @@ DynamoDB, what a function returns and a JSON body can be held against each other
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from devenv.capture.calls import Cost, Direction, StoreCall
 from devenv.core.model import Failure, Finding
@@ -19,19 +19,29 @@ from devenv.core.value import Value
 NO_MAPS: Final = "not only maps"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Value, frozen=True, eq=False):
     """One thing in an answer: its id (None: it has none there) and its fields as text (None: null, or absent).
 
     `kind` is the declared kind where an answer consists of several; the id then begins with it. `absent` are declared
     fields that the answer does not have, `others` the values of undeclared ones.
     """
 
+    concealed: ClassVar[frozenset[str]] = frozenset({"absent", "others"})
+
     id: str | None
     fields: Mapping[str, str | None]
     kind: str = ""
-    absent: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
-    others: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    absent: frozenset[str] = frozenset()
+    others: Mapping[str, str] = {}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Entry):
+            return NotImplemented
+        return self.id == other.id and self.kind == other.kind and self.fields == other.fields
+
+    def __ne__(self, other: object) -> bool:
+        # Without it `!=` is the one of Struct, which compares nothing here.
+        return not self == other
 
 
 class Observation(Value, frozen=True, kw_only=True):

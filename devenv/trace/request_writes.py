@@ -72,12 +72,12 @@ class Writes(Value, frozen=True):
 
 
 class WriteWatch(Value, frozen=True):
-    """The subject's part of both stores, and those of its items that are looked at; `left` are the others' names."""
+    """The subject's part of both stores, and those of its items that are looked at; `left` are the others."""
 
     inquiry: TraceContext
     part: SubjectPart
     records: tuple[ItemRecord, ...]
-    left: frozenset[str]
+    left: tuple[ItemRecord, ...]
     person: Row | None
 
 
@@ -130,7 +130,7 @@ def watch(inquiry: TraceContext, person: Row | None, small: int = SMALL, most: i
     part = part_of(inquiry, person, small)
     newest = inquiry.question.trace.sorted_by or ""
     records = sorted(part.records, key=lambda one: one.values.get(newest, "~"), reverse=True)
-    return WriteWatch(inquiry, part, tuple(records[:most]), frozenset(map(name_of, records[most:])), person)
+    return WriteWatch(inquiry, part, tuple(records[:most]), tuple(records[most:]), person)
 
 
 def look(watched: WriteWatch) -> Things:
@@ -143,7 +143,8 @@ def look(watched: WriteWatch) -> Things:
     found = judge(replace(plan, edges=known), items, rows, inquiry.facts.context.now())
     gathered = gather(inquiry, found, watched.person)
     records = replace(watched.part, gathered=gathered).records
-    return things_of((one for one in records if name_of(one) not in watched.left), by_place(watched, rows))
+    left = frozenset(map(name_of, watched.left))
+    return things_of((one for one in records if name_of(one) not in left), by_place(watched, rows))
 
 
 def things_of(records: Iterable[ItemRecord], rows: KnownRows) -> Things:
