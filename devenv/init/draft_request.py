@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from devenv.config.unfilled import LIST_FIELD
 from devenv.core.toml import toml
 from devenv.init.code import Function
+from devenv.init.draft_data import quoted
 from devenv.init.draft_library import LibraryDrafter
 from devenv.init.given_back import reaching
+from devenv.init.person_links import id_of
 from devenv.init.propose import FoundPattern
 from devenv.init.routes import Route
+from devenv.init.sql_tables import DeclaredTable
+
+
+def select_row(table: DeclaredTable, id_: str, column: str, place: str) -> str:
+    """The SELECT of the id of the row whose column has the value of a place."""
+    source = f"{quoted(table.schema)}.{quoted(table.name)}"
+    return f"SELECT {quoted(id_)} FROM {source} WHERE {quoted(column)} = %({place})s"  # noqa: S608 - for the file
 
 
 class RequestDrafter(LibraryDrafter):
@@ -55,6 +65,19 @@ class RequestDrafter(LibraryDrafter):
                 f"[trace.{pattern.name}.request]: no route that calls {function.name} ({function.file}:{function.line})"
                 " was recognised. If there is one, declare it: devenv help traces"
             )
+
+    def row_relied_on(self, route: Route | None, *, personal: bool) -> str | None:
+        """The SELECT of the row without which a request has no answer: the user's, or the one its route looks up."""
+        if personal and self.person:
+            table, id_, name, _ = self.person
+            return select_row(table, id_, name, f"person.{name}")
+        row = self.survey.lookups.get((route.file, route.line)) if route else None
+        looked_up = next((each for each in self.columns if row and each.name == row.table), None)
+        if route is None or row is None or looked_up is None or looked_up.column(row.column) is None:
+            return None
+        # The path has devenv's names in the places of the route's parameters.
+        places = dict(zip(route.parameters, re.findall(r"\{([\w.]+)\}", route.path.partition("?")[0]), strict=False))
+        return select_row(looked_up, id_of(looked_up) or row.column, row.column, places[row.parameter])
 
     def is_shown(self, route: Route | None, function: Function) -> bool:
         """Return True if a route's answer shows what a function gives, or if nothing tells (another language)."""

@@ -11,7 +11,6 @@ from devenv.config.unfilled import ANSWER_FIELD, FUNCTION, ITEM_FIELD, PATH, SCR
 from devenv.core.toml import toml
 from devenv.init.asked_routes import find_route, module_of, source_folder
 from devenv.init.code import Function
-from devenv.init.draft_data import quoted
 from devenv.init.draft_request import RequestDrafter
 from devenv.init.entities import ID_NAMES, PLACE, FoundEntity, key_of, own_id, places_of, singular, snake, text_of
 from devenv.init.listing import COMPILED, SCRIPTS, UNCALLED
@@ -320,10 +319,8 @@ class TraceDrafter(RequestDrafter):
         self.sheet.key("title", f"the {DANGLING.sub('', pattern.name.replace('_', ' '))}")
         if params:
             self.sheet.key("params", params)
-        if self.person:
-            table, id_, name, _ = self.person
-            place = f"{quoted(table.schema)}.{quoted(table.name)} WHERE {quoted(name)} = %(person.{name})s"
-            self.sheet.key("sql", f"SELECT {quoted(id_)} FROM {place}")  # noqa: S608 - a text for the file
+        if sql := self.row_relied_on(route, personal=personal or bool(found and self.sends_token)):
+            self.sheet.key("sql", sql)
         self.sheet.key("pattern", pattern.name)
         self.sheet.key("entity", entity.name)
         self.sheet.key("where", dict(where))

@@ -57,6 +57,7 @@ from devenv.init.query_helpers import with_queries
 from devenv.init.read_files import item_loaders, requests_read
 from devenv.init.real_values import SeedValues, find_values
 from devenv.init.request_tables import request_tables
+from devenv.init.route_rows import RowLookup, row_lookups
 from devenv.init.ruby_code import read_rails_routes, read_ruby_code
 from devenv.init.script_configs import SEQUELIZE
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
@@ -68,6 +69,7 @@ from devenv.init.sql_choice import STRUCTURE, choose_sql, up_tables
 from devenv.init.sql_code import LANGUAGES as LANGUAGES_WITH_SQL
 from devenv.init.sql_code import find_seed, read_sql_texts, unmade_tables, unread_loaders
 from devenv.init.sql_tables import DeclaredTable, SqlFile
+from devenv.init.stages import one_stage
 from devenv.init.started import StartedServer, find_servers
 from devenv.init.step_commands import StepCommand, loading_files, row_seed
 from devenv.init.step_files import data_files
@@ -130,8 +132,9 @@ class Survey:
     token. `jwt`: calls that sign and check tokens; `header`: what reads the header Authorization; `token_use`: the kind
     of Cognito's tokens. `requests`: calls that make a table, with the file that has the request. `names` are all files.
     `seed_data` are the data files that the seed script reads; `row_seed` is the command that inserts rows. `ports`:
-    file -> the port that it listens on. `gateways`: sentences about functions behind an API gateway.
-    `unused` says of everything else why not. `is_empty`: there is nothing.
+    file -> the port that it listens on. `gateways`: sentences about functions behind an API gateway. `lookups`: (file,
+    line) of a route -> the row that it looks up. `unused` says why not of everything else. `is_empty`: there is
+    nothing.
     """
 
     root: Path
@@ -174,6 +177,7 @@ class Survey:
     servers: tuple[StartedServer, ...] = ()
     requests: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
+    lookups: Mapping[tuple[str, int], RowLookup] = field(default_factory=dict)
     is_empty: bool = True
 
     @property
@@ -227,7 +231,9 @@ def survey(root: Path) -> Survey:
     hidden = any(read.unclear for read in files) or any(unused.REQUEST in each for each in notes)
     if not hidden and not unused.unread_tables(texts):
         tables |= {each.table: each for each in derived_tables(uses, tables, variables, asked_names)}
-    settled = settle_names(tables.values(), variables, default_names(texts), names_sent(texts, variables))
+    named = settle_names(tables.values(), variables, default_names(texts), names_sent(texts, variables))
+    settled, other_stages = one_stage(named, variables, default_names(texts), texts)
+    notes += other_stages
     variables |= {name: text for name, text in driver_addresses(trees.values()).items() if not variables.get(name)}
     asked = {given_[0] for tree in trees.values() for node in ast.walk(tree) if (given_ := read_variable(node))}
     asked |= {name for read in files for name in read.code.variables}
@@ -396,6 +402,7 @@ def survey(root: Path) -> Survey:
         ports=read_ports({**texts, **scripts}),
         servers=find_servers(texts, names),
         gateways=tuple(gateway_functions(texts)),
+        lookups=row_lookups(code, texts),
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )
 
