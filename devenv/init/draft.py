@@ -134,11 +134,12 @@ class Drafter(StepDrafter):
             what = "the key of table" if table.derived else "the definition of table"
             yield f"{table.file}:{table.line}: {what} {table.table}"
         yield from survey.requests
-        yield from (f"{name}: items" for name in survey.seeds.files if name != MADE)
+        read = survey.seed_data if self.seed else ()
+        yield from (f"{name}: items" for name in survey.seeds.files if name != MADE and name not in read)
         yield from (f"{name}: items, for {MADE}" for name in survey.seeds.scripts)
         if self.seed:
             yield f"{self.seed.file}: a script that loads items"
-            yield from (f"{name}: data that {self.seed.file} reads" for name in survey.seed_data)
+            yield from (f"{name}: data that {self.seed.file} reads" for name in read)
         yield from (f"{', '.join(each.seen)}: entity {each.name} (table {each.table})" for each in self.entities)
         for link in self.links:
             yield f"link {link.source} -> {link.target.name}.{link.column}" + (

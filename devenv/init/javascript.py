@@ -471,13 +471,21 @@ def unquoted(text: str) -> str:
     return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), inner)
 
 
-def declared(script: JsScript, begin: int = 0, end: int | None = None) -> Mapping[str, ast.expr]:
-    """`const name = value` between two tokens: name -> node. What a call takes apart counts by its names."""
+def declared(
+    script: JsScript, begin: int = 0, end: int | None = None, *, outside: bool = False
+) -> Mapping[str, ast.expr]:
+    """`const name = value` between two tokens: name -> node. What a call takes apart counts by its names.
+
+    `outside`: only what stands in no braces, so that other files may know it.
+    """
     found: dict[str, ast.expr] = {}
     parser = JsParser(script)
     last = len(script.tokens) if end is None else end
+    past = begin
     for at in range(begin, last):
-        if script.word(at) not in ("const", "let", "var") or script.tokens[at].kind != "id":
+        if outside and at >= past and script.word(at) == "{":
+            past = script.partners.get(at, at)
+        if at < past or script.word(at) not in ("const", "let", "var") or script.tokens[at].kind != "id":
             continue
         place = at + 2
         if script.word(place) == ":":

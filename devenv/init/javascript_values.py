@@ -37,7 +37,7 @@ def declared_outside(script: JsScript) -> dict[str, ast.expr]:
     """The constants that stand in no function."""
     return {
         name: node
-        for name, node in declared(script).items()
+        for name, node in declared(script, outside=True).items()
         if isinstance(node, ast.Constant | ast.Dict | ast.Call | ast.JoinedStr | ast.Subscript)
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Final
@@ -40,8 +40,13 @@ class FoundSeeds:
     document: Mapping[str, Any] = field(default_factory=dict)
 
 
-def find_seeds(texts: Mapping[str, str], requests: Mapping[str, Mapping[str, Any]]) -> FoundSeeds:
-    """The seed files among all files: those whose items have a table that is known (`requests`)."""
+def find_seeds(
+    texts: Mapping[str, str], requests: Mapping[str, Mapping[str, Any]], read: Collection[str] = ()
+) -> FoundSeeds:
+    """The seed files among all files: those whose items have a table that is known (`requests`).
+
+    `read` are the data files that the seed script reads: some may hold rows of Postgres.
+    """
     names = set(requests)
     keys = {table: [str(p["AttributeName"]) for p in request["KeySchema"]] for table, request in requests.items()}
     kinds = {
@@ -61,7 +66,7 @@ def find_seeds(texts: Mapping[str, str], requests: Mapping[str, Mapping[str, Any
         # devenv's own form, and files that are called after a table.
         own = PurePath(name).stem in names or ('"table"' in text and '"items"' in text)
         telling = own or is_telling(name)
-        named = telling or is_form(text)
+        named = telling or is_form(text) or name in read
         if not (named or is_test(name)):
             unused += unsure(name, text, keys, kinds)
             continue

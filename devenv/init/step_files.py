@@ -41,7 +41,8 @@ def sql_patterns(chosen: Iterable[str], names: Collection[str]) -> list[str]:
 
 
 def data_files(script: str, names: Iterable[str]) -> list[str]:
-    """The project's data files that a script's text names, each by a name that only one file has.
+    """The project's data files that a script's text names, each by a name that only one file has, or one in a folder
+    that the text names, too.
 
     Where the script computes names or lists a folder, all files with that ending in a folder that it names.
     """
@@ -50,7 +51,11 @@ def data_files(script: str, names: Iterable[str]) -> list[str]:
     for name in names:
         called.setdefault(name.rpartition("/")[2], []).append(name)
     wanted = dict.fromkeys(found[1] for found in DATA.finditer(script))
-    found = [called[name][0] for name in wanted if len(called.get(name, ())) == 1]
+    found = []
+    for name in wanted:
+        here = called.get(name, [])
+        named = [each for each in here if f"{PurePosixPath(each).parent.name}/" in script]
+        found += here if len(here) == 1 else named if len(named) == 1 else []
     endings = {f".{each[1]}" for form in (COMPUTED, WHOLE) for each in form.finditer(script)}
     folders = {each[1] for form in (QUOTED, FOLDER) for each in form.finditer(script)} if endings else set()
     inside = (n for n in names if PurePosixPath(n).suffix in endings and PurePosixPath(n).parent.name in folders)

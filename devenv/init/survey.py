@@ -287,7 +287,9 @@ def survey(root: Path) -> Survey:
         of_sql += [table for n, t in texts.items() if PurePath(n).name == STRUCTURE for table in up_tables(t)]
         rows += ruby.read_ruby_rows(texts)
     known = dict.fromkeys(table.name for file in sql for table in file.tables)
-    seeds = find_seeds(texts, {table.table: table.request for table in settled})
+    loader = find_seed(code, loading_files(manifests))
+    data = data_files(texts[loader.file], names) if loader else []
+    seeds = find_seeds(texts, {table.table: table.request for table in settled}, data)
     seeds = with_shell_items(seeds, texts, {table.table for table in settled})
     seeds = with_model_items(seeds, texts, {table.table: table.file for table in settled})
     notes += [f for name, read in made.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableCommand")]
@@ -310,9 +312,7 @@ def survey(root: Path) -> Survey:
     suggesting += [compose.dynamodb.file] if compose and compose.dynamodb else []
     functions = find_functions(texts, [table.table for table in settled])
     in_code = read_sql_texts(texts)
-    loader = find_seed(code, loading_files(manifests))
     row_loader = row_seed(names, texts, manifests, loader.file if loader else None)
-    data = data_files(texts[loader.file], names) if loader else []
     of_changelogs = of_liquibase(texts)
     elsewhere = {
         *data,
