@@ -271,9 +271,9 @@ class StepState(Value, frozen=True):
 
 
 def since_of(reason: str) -> str:
-    """`1 of 162 items has been deleted since: …`, out of a step's reason; empty when all is as it was loaded."""
+    """`1 of 162 items has since been deleted: …`, out of a step's reason; empty when all is as it was loaded."""
     _, _, rest = reason.partition("; ")
-    return rest if " since: " in rest else ""
+    return rest if " since been " in rest else ""
 
 
 class Action(Value, frozen=True):

@@ -208,7 +208,8 @@ def skipped(check: Check, needed: Sequence[CheckResult]) -> CheckResult:
             reasons[result.skip.text] = None
             codes |= dict.fromkeys(result.skip.needs)
         else:
-            reasons[f"{result.code} ({result.title}) is {result.status}"] = None
+            ended = "failed" if result.status == "fail" else f"has status {result.status}"
+            reasons[f"{result.code} ({result.title}) {ended}"] = None
             codes[result.code] = None
     return result_of(check, unneeded(", ".join(reasons), "needs_failed", codes))
 

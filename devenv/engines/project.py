@@ -223,7 +223,7 @@ class EngineProject(ABC):
             if record.wanted in (0, wanted):
                 said.append(f"{name} gets port {wanted}: it is free again")
             else:
-                said.append(f"{name} gets port {wanted}: the settings ask for it now")
+                said.append(f"{name} gets port {wanted}: its configured port has changed")
             self.remember(name, port=wanted, wanted=wanted)
         return said
 

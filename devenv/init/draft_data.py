@@ -209,7 +209,7 @@ class DataDrafter:
             self.sheet.above(f"Found in {', '.join(pattern.seen)}.")
             for each, where in zip(pattern.queries, pattern.seen, strict=True):
                 if each.narrowed and not pattern.begins:
-                    self.sheet.above(f"{where} narrows it by begins_with({each.narrowed}, …): the rest is not read.")
+                    self.sheet.above(f"{where} reads only items with begins_with({each.narrowed}, …).")
                 if each.limit and not each.pages:
                     self.sheet.comment(f"{where} has Limit {each.limit} and requests no next page.")
             if any(

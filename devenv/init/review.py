@@ -73,7 +73,7 @@ def faults(query: Query) -> Iterator[str]:
     for name in query.unset:
         yield f"{UNSET} {name}, which has no value: DynamoDB refuses the query"
     if query.limit and not query.pages and query.operation == "Query":
-        yield f"Limit {query.limit} without a further page: the list ends after {query.limit} items"
+        yield f"Limit {query.limit}, and the code requests no next page: the list ends after {query.limit} items"
     if query.narrowed and query.narrowed_by and YEAR.search(query.narrowed_by):
         yield f"begins_with({query.narrowed}, {query.narrowed_by}) depends on today's date: older items are never read"
     if query.function.name:

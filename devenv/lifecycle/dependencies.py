@@ -82,6 +82,7 @@ class Wanted(msgspec.Struct, frozen=True):
     plan: Preparation
     digest: str
     reason: str
+    there: bool
 
 
 def settle(stack: Stack, options: UpOptions, watch: Watch) -> tuple[Action, ...]:
@@ -108,7 +109,8 @@ def settle(stack: Stack, options: UpOptions, watch: Watch) -> tuple[Action, ...]
                 refused[plan.target] = wanted.digest
                 write_private(stack.folder / REFUSED, msgspec.json.encode(refused))
         else:
-            watch.say(f"{text}; to make it: devenv up --prepare")
+            verb = "update" if wanted.there else "create"
+            watch.say(f"{text}; to {verb} it: devenv up --prepare")
     for wanted in agreed:
         make(stack, wanted, options.timeout_s, watch)
     return tuple(Action(wanted.plan.target, "prepare", wanted.reason) for wanted in agreed)
@@ -202,7 +204,8 @@ def compare(root: Path, plan: Preparation) -> Wanted | None:
     digest = lock_hash(plan.locks, lambda name: read_text(root / name) if is_inside(root, name) else None)
     if there and stamp == digest:
         return None
-    return Wanted(plan, digest, f"made from an older {locks}" if there else f"not there yet, described by {locks}")
+    reason = f"made from an older {locks}" if there else f"missing ({locks} describes it)"
+    return Wanted(plan, digest, reason, there)
 
 
 def look(root: Path, place: str) -> Folder:

@@ -40,7 +40,7 @@ def old_addresses(stack: Stack) -> Iterator[str]:
                 store, now, variable = moved[written.port]
                 yield (
                     f"{written.place} contains the old port of {store} ({written.text}); "
-                    f"{store} is at {now} now: read {variable} instead"
+                    f"its address is now {now}: read it from the variable {variable}"
                 )
     if next(files, None) is not None:
         yield f"the ports moved, and only the first {FILES} source files were searched for the old ones"

@@ -96,7 +96,7 @@ def find_row_faults(group: Group, identifier: str, one: Gathered, lost: list[Ite
     if known < group.size and not any(is_alone(group, row) for row in one.rows):
         half = one.rows[0] if one.rows else None
         missing = half.id(group.other) if half is not None and group.other else None
-        whose = f"; the one of {missing} is missing" if missing else ""
+        whose = f"; the member item of {missing} is missing" if missing else ""
         note = f"{name} has {known} of {number_of(group.size, 'member item')}{whose}"
         subjects = (identifier, missing) if missing else (identifier,)
         yield Fault("half_group", subjects, note, half, group=group.name, expected=missing)

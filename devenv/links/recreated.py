@@ -286,8 +286,8 @@ def with_recreated(judgement: LinkJudgement, found: Mapping[int, Recreated]) -> 
 
 
 def sentence(row: Recreated) -> str:
-    """`the row with tracking_code = 'PC-1' has another id: 7`."""
-    return f"the row with {row.column} = {row.value!r} has another id: {row.id}"
+    """`the row with `tracking_code` = 'PC-1' has another id: 7`."""
+    return f"the row with `{row.column}` = {row.value!r} has another id: {row.id}"
 
 
 def declarations(faults: Iterable[Fault]) -> list[str]:

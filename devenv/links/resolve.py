@@ -420,8 +420,8 @@ def loaded_ids(target: str, seeded: Mapping[Relation, Sequence[Row]]) -> set[str
 def explain_lost(target: str, empty: bool, others: bool, loaded: Sequence[str] | set[str] = ()) -> str:
     """Why ids in items name nothing. `loaded` are those of rows that setup loaded."""
     if loaded and not empty:
-        number = "a row that setup loaded was" if len(loaded) == 1 else f"{len(loaded)} rows that setup loaded were"
-        return f"{number} deleted since: {', '.join(sorted(loaded)[:3])}"
+        number = "a row that setup loaded has" if len(loaded) == 1 else f"{len(loaded)} rows that setup loaded have"
+        return f"{number} since been deleted: {', '.join(sorted(loaded)[:3])}"
     if empty:
         return f"{target.rpartition('.')[0]} has no rows: either it was not loaded, or this is the wrong database"
     if not others:

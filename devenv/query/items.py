@@ -117,9 +117,7 @@ def put_item(stack: Stack, table: str, text: str, *, replacing: bool, write: boo
         described = describe(dynamodb, table)
         names = key_names(described)
         if missing := [name for name in names if name not in item]:
-            raise UsageError(
-                f"the item has no {', '.join(missing)}", hint=f"table {table} has the key {', '.join(names)}"
-            )
+            raise UsageError(f"the item has no {quoted(missing)}", hint=f"table {table} has the key {quoted(names)}")
         body: dict[str, Any] = {"TableName": table, "Item": item}
         if not replacing:
             body |= {"ConditionExpression": "attribute_not_exists(#h)", "ExpressionAttributeNames": {"#h": names[0]}}
@@ -180,7 +178,7 @@ def import_items(stack: Stack, table: str, file: Path, *, write: bool) -> Report
         names = key_names(describe(dynamodb, table))
         for number, item in read_lines(file):
             if missing := [name for name in names if name not in item]:
-                raise UsageError(f"{file}:{number}: the item has no {', '.join(missing)}")
+                raise UsageError(f"{file}:{number}: the item has no {quoted(missing)}")
         written = 0
         lines = read_lines(file)
         while batch := [item for _, item in islice(lines, 1000)]:
@@ -280,7 +278,7 @@ def key_of(described: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]
     given = pairs_of(words, names)
     if missing := [name for name in names if name not in given]:
         raise UsageError(
-            f"the key of table {described['TableName']} also has {', '.join(missing)}",
+            f"the key of table {described['TableName']} also has {quoted(missing)}",
             hint="give " + " ".join(f"{each}=…" for each in names),
         )
     types = types_of(described)
@@ -297,6 +295,11 @@ def typed_key(types: Mapping[str, str], name: str, text: str) -> dict[str, str]:
         except InvalidOperation:
             raise UsageError(f"{name} is a number in this table, but {text!r} is not") from None
     return {kind: text}
+
+
+def quoted(names: Iterable[str]) -> str:
+    """`pk`, `sk`: names of attributes in backticks."""
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def permit(stack: Stack, write: bool, command: str) -> None:

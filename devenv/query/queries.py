@@ -102,7 +102,7 @@ def sql_hint(error: StoreError, write: bool) -> str:
     """The next command after a refused statement, in a shell that may do as much (`write`)."""
     shell = "devenv db --write" if write else "devenv db"
     if "multiple commands" in f"{error.what} {error.detail}":
-        return f"{shell}  (a shell accepts several statements; here pass one at a time)"
+        return f"{shell}  (opens a shell, which accepts several statements; without the shell, pass one at a time)"
     hints = {
         "25006": 'devenv db --write "…"',
         "42501": 'devenv db --write "…"',
@@ -110,7 +110,7 @@ def sql_hint(error: StoreError, write: bool) -> str:
         "3D000": START_HINT,
         "42P01": 'devenv db "select * from information_schema.tables"',
     }
-    return hints.get(error.code or "", f"{shell}  (a shell, to try it in)")
+    return hints.get(error.code or "", f"{shell}  (opens a shell, in which you can try statements)")
 
 
 def list_tables(stack: Stack) -> Report:

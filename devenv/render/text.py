@@ -39,7 +39,7 @@ def up_text(report: Report, verbose: bool) -> list[str]:
     lines += [f"  {name}: {clean(since)}" for name, since in changed]
     unrestored = [step for step in body["steps"] if " not restored: " in step["reason"]]
     lines += [f"  {step['name']}: {clean(step['reason'])}" for step in unrestored]
-    if any(" deleted since" in since for _, since in changed):
+    if any(" since been deleted" in since for _, since in changed):
         lines += ["  to restore deleted seeds: devenv up --restore-seeds"]
     if verbose:
         lines += [f"  {line['action']:<8} {line['target']:<12} {clean(line['reason'])}" for line in body["plan"]]

@@ -24,14 +24,15 @@ class Since(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """`; 1 of 162 items has been deleted since: MSG#…`: what to add to a reason. Empty when all are as loaded."""
+        """`; 1 of 162 items has since been deleted: MSG#…`: what to add to a reason. Empty when all are as loaded."""
         if not self.compared:
-            return f"; its more than {LIMIT:,} {self.what}s were not compared one by one (devenv doctor compares them)"
+            many = f"it loaded more than {LIMIT:,} {self.what}s"
+            return f"; {many}, so they were not compared one by one (devenv doctor compares them)"
         text = ""
         for verb, places in (("deleted", self.deleted), ("changed by hand", self.changed)):
             if places:
                 has = "has" if len(places) == 1 else "have"
                 more = f" and {len(places) - SHOWN:,} more" if len(places) > SHOWN else ""
                 all_ = number_of(self.number, self.what)
-                text += f"; {len(places):,} of {all_} {has} been {verb} since: {places[0]}{more}"
+                text += f"; {len(places):,} of {all_} {has} since been {verb}: {places[0]}{more}"
         return text

@@ -323,7 +323,8 @@ class Step(msgspec.Struct, frozen=True):
             return StepState(self.name, "stale", "its command or its files changed")
         if mark.reason == OLD_ITEMS:
             again = f"devenv {self.name}"
-            text = f"items of rows from before the last `devenv setup` may be left: `{again}` replaces them"
+            text = "items that refer to rows from before the last `devenv setup` may still be there"
+            text = f"{text}: `{again}` replaces them"
             return StepState(
                 self.name, "done", f"its command already ran with the current files; {text}", command=again
             )

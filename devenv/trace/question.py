@@ -155,9 +155,9 @@ class TraceContext(Value, frozen=True, dict=True):
             return "the user is not known"
         needs = f"{what} needs {{{name}}}"
         if head == "person" and column:
-            return f"{needs}, and the user's row has no value in column {column}"
+            return f"{needs}, and the user's row has no value in column `{column}`"
         if head == "row" and column:
-            found = f"the row that sql finds has no value in column {column}" if self.row else "sql found no row"
+            found = f"the row that `sql` finds has no value in column `{column}`" if self.row else "`sql` found no row"
             return f"{needs}, and {found}"
         return f"{needs}, which is not known"
 

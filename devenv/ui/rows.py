@@ -194,7 +194,7 @@ def row_of(asking: Asking, table: RowTable, wanted: Mapping[str, str]) -> RowsSe
     """The rows (one, with a key) in which these columns have these texts, with whole values."""
     unknown = [column for column in wanted if column not in table.types and column != "ctid"]
     if unknown or not wanted:
-        raise UsageError(f"{table.title} has no column {', '.join(unknown) or 'given'}")
+        raise UsageError(f"{table.title} has no column `{'`, `'.join(unknown)}`" if unknown else "no column is given")
     conditions = [
         sql.SQL("{} = {}").format(quoted(column), value(table, column, text)) for column, text in wanted.items()
     ]
@@ -269,9 +269,10 @@ def plan_of(asking: Asking, statement: str, table: RowTable) -> tuple[str, bool]
     for node in scans:
         how = node["Node Type"]
         words.append(
-            f"reads the whole table {node['Relation Name']}"
+            f"reads the whole table `{node['Relation Name']}`"
             if how == "Seq Scan"
-            else f"{how} of {node['Relation Name']}{' by ' + node['Index Name'] if 'Index Name' in node else ''}"
+            else f"{how} of `{node['Relation Name']}`"
+            + (f" by index `{node['Index Name']}`" if "Index Name" in node else "")
         )
     whole = table.large and any(node["Node Type"] == "Seq Scan" for node in scans)
     size = f" (about {number_of(table.rows, 'row')})" if table.rows is not None and whole else ""

@@ -42,7 +42,7 @@ def column_classes(plan: ReadPlan, catalog: Catalog) -> dict[tuple[str, str, str
         types = {column.name: column.type for column in table.columns} if table else {}
         for column in columns:
             if column not in types:
-                what = f"table {'.'.join(relation)}" + (f" has no column {column}" if table else " does not exist")
+                what = f"table {'.'.join(relation)}" + (f" has no column `{column}`" if table else " does not exist")
                 raise StoreError(f"the linked {what}", code="42703" if table else "42P01")
             found[*relation, column] = class_of(types[column])
     return found

@@ -100,10 +100,10 @@ def doubt(table: TableCoverage) -> Iterator[str]:
         segments = number_of(table.segments, "segment")
         yield f"{table.segments - table.finished} of {segments} of {table.table} did not end"
     if table.counted is not None and table.counted > table.items + table.slack:
-        yield f"{number_of(table.items, 'item')} of {table.table} read, and it has {table.counted:,}"
+        yield f"{number_of(table.items, 'item')} of {table.table} read, but the table has {table.counted:,}"
     for attribute, items in table.unread.items():
         where = f"`{attribute}` of {number_of(items, 'item')} of {table.table}"
-        why = "it is binary, a map or a boolean, or has a different form than the ids of the rows"
+        why = "the attribute is binary, a map or a boolean, or has a different form than the ids of the rows"
         yield f"a link finds no id in {where}: {why}"
     if table.items and not table.known:
         yield f"none of {number_of(table.items, 'item')} of {table.table} is of a declared kind"
@@ -120,7 +120,7 @@ def emptiness(coverage: Coverage) -> Iterator[str]:
     """An empty side agrees with everything."""
     idle, all_of_them = idle_links(coverage)
     if all_of_them:
-        yield from (f"link {name} finds no id in any item of {table.table}" for name, table in idle)
+        yield from (f"link `{name}` finds no id in any item of {table.table}" for name, table in idle)
     if not coverage.problems:
         yield from (f"table {table.table} has no items" for table in coverage.tables if not table.items)
         yield from (f"{target} has no rows" for target, count in coverage.targets().items() if not count)
@@ -133,7 +133,7 @@ def list_not_compared(coverage: Coverage, declared: Iterable[str]) -> Iterator[s
         yield f"{', '.join(idle)}: no entity and no link of devenv.toml names {'it' if len(idle) == 1 else 'them'}"
     idle_ones, all_of_them = idle_links(coverage)
     if not all_of_them:
-        yield from (f"link {name}: it finds no id in any item of {table.table}" for name, table in idle_ones)
+        yield from (f"link `{name}` finds no id in any item of {table.table}" for name, table in idle_ones)
     for table in coverage.tables:
         if table.known and (others := table.items - table.known):
             yield f"{number_of(others, 'item')} of {table.table}: of no declared kind"

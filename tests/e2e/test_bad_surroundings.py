@@ -84,7 +84,7 @@ class TestPorts:
             assert project.env()["BACKEND_URL"].endswith(f":{port}")
             project.ok("down")
             project.environ["DEVENV_BACKEND_PORT"] = str(other)
-            assert f"backend gets port {other}: the settings ask for it now" in project.ok("up").err
+            assert f"backend gets port {other}: its configured port has changed" in project.ok("up").err
             assert project.env()["BACKEND_URL"].endswith(f":{other}")
         finally:
             project.remove()

@@ -174,9 +174,9 @@ def test_an_answer_that_the_cache_holds_for_everybody_is_named_with_both_keys(
         running.ok("up")
     assert first(document) == ("http", "items_lost"), document["verdict"]
     assert document["verdict"]["summary"].startswith("the API returns 1 of 2, and 1 entry that")
-    held = f"the cache holds this answer under conv:list; the declared key of this user is conv:{key}"
+    held = f"the cache holds this answer under `conv:list`; the declared key of this user is `conv:{key}`"
     assert held in document["verdict"]["cause"]
-    assert "delete conv:list" in document["verdict"]["fix"]["text"]
+    assert "delete `conv:list`" in document["verdict"]["fix"]["text"]
 
 
 def test_a_second_cache_of_a_subject_is_named_as_not_looked_at(running: ProjectDir, redis: Redis) -> None:

@@ -68,7 +68,7 @@ def test_doctor_finds_it_healthy(harbour: ProjectDir) -> None:
     assert (report["verdict"], report["exit_code"]) == ("healthy", 0)
     # Its functions show the first page only, and say so in their text.
     warned = {check["code"]: check["evidence"] for check in report["checks"] if check["status"] == "warn"}
-    assert "backend/lib/ddb.py:52: Limit 20 without a further page" in warned["DAT015"]
+    assert "backend/lib/ddb.py:52: Limit 20, and the code requests no next page" in warned["DAT015"]
     assert harbour.ok("config", "check")
 
 
@@ -141,7 +141,7 @@ def test_patterns_are_sound(harbour: ProjectDir) -> None:
     report = harbour.json("patterns", "check")
     assert report["exit_code"] == 0
     found = [check for check in report["checks"] if check["code"] == "PAT032"]
-    assert "backend/lib/ddb.py:27: Limit 20 without a further page: the list ends after 20 items" in [
+    assert "backend/lib/ddb.py:27: Limit 20, and the code requests no next page: the list ends after 20 items" in [
         check["evidence"] for check in found
     ]
 
@@ -150,7 +150,7 @@ def test_what_the_comments_say_of_the_code_is_what_trace_finds(harbour: ProjectD
     """The written file says that the function has a limit and requests no next page."""
     text = (harbour.path / "devenv.toml").read_text()
     assert "backend/lib/ddb.py:52 has Limit 20 and requests no next page." in text
-    assert "bin/ddb/patterns/get-conversation:28 narrows it by begins_with(sk, …)" in text
+    assert "bin/ddb/patterns/get-conversation:28 reads only items with begins_with(sk, …)" in text
     file = harbour.path / "backend" / "lib" / "ddb.py"
     kept = file.read_text()
     try:

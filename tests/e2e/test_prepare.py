@@ -69,13 +69,13 @@ def answer(project: ProjectDir) -> str:
 def test_pip_makes_what_a_requirements_file_lists_and_says_so_before(project: ProjectDir) -> None:
     said = project.devenv("up")
     assert said.code != 0
-    assert ".venv: not there yet, described by requirements.txt; to make it: devenv up --prepare" in said.err
+    assert ".venv: missing (requirements.txt describes it); to create it: devenv up --prepare" in said.err
     assert not (project.path / ".venv").exists(), "nothing is installed without consent"
     made = project.json("up", "--prepare")
     assert made["plan"][0] == {
         "target": ".venv",
         "action": "prepare",
-        "reason": "not there yet, described by requirements.txt",
+        "reason": "missing (requirements.txt describes it)",
     }
     assert answer(project) == f"1.0 {project.path / '.venv'}"
     assert "pip install" in (project.path / ".devstate" / "logs" / "steps.log").read_text("utf-8")
@@ -90,7 +90,7 @@ def test_a_changed_file_is_offered_and_its_application_restarted(project: Projec
     assert answer(project).startswith("1.0")
     require(project.path, "2.0")
     said = project.ok("up", **uv)
-    assert ".venv: made from an older requirements.txt; to make it: devenv up --prepare" in said.err
+    assert ".venv: made from an older requirements.txt; to update it: devenv up --prepare" in said.err
     assert "  prepare  .venv" in project.ok("up", "--dry-run", **uv).out
     assert ".venv" not in project.ok("up", "--no-prepare", **uv).all
     assert answer(project).startswith("1.0")

@@ -105,7 +105,7 @@ def test_another_first_user_is_refused_at_once(bare: ProjectDir) -> None:
         told = " ".join(bare.devenv("doctor", "--only", "SVC006").out.split())
         assert "[postgres] user = boss is not in effect: postgres was started with postgres" in told
         refused = bare.devenv("up")
-        assert (refused.code, "the data folder was made for postgres" in refused.err) == (2, True), refused.all
+        assert (refused.code, "the data folder was made for user postgres" in refused.err) == (2, True), refused.all
         assert 'user = "postgres" in devenv.toml' in refused.err
     finally:
         file.write_text(text)

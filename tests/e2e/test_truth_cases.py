@@ -160,7 +160,7 @@ def test_an_application_with_the_old_port_written_in_is_named_when_the_port_move
     (more / "m0.py").unlink()
     now = next(service["port"] for service in project.json("status")["services"] if service["name"] == "dynamodb")
     assert "app.py:3 contains the old port of dynamodb" in said
-    assert f"dynamodb is at {now} now: read AWS_ENDPOINT_URL_DYNAMODB instead" in said
+    assert f"its address is now {now}: read it from the variable AWS_ENDPOINT_URL_DYNAMODB" in said
     assert said.count("the old port of") == 1
     assert "the old port of" not in other.ok("up").all
     project.ok("down")

@@ -288,8 +288,14 @@ class TestLook:
     ) -> None:
         ran = running.devenv("db", option, "SELECT 1; SELECT 2")
         assert ran.code == 1
-        assert f"hint: {shell}  (a shell accepts several statements; here pass one at a time)\n" in ran.err
-        assert f"hint: {shell}  (a shell, to try it in)\n" in running.devenv("db", option, "SELECT FROM FROM").err
+        assert (
+            f"hint: {shell}  (opens a shell, which accepts several statements; without the shell, pass one at a time)\n"
+            in ran.err
+        )
+        assert (
+            f"hint: {shell}  (opens a shell, in which you can try statements)\n"
+            in running.devenv("db", option, "SELECT FROM FROM").err
+        )
 
     def test_json_rows(self, running: ProjectDir) -> None:
         document = running.json("db", "SELECT 1 AS a, NULL AS b, 1.5 AS c, '{\"x\": 1}'::jsonb AS d, true AS e")

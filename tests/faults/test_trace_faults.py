@@ -100,7 +100,9 @@ def test_a_region_and_a_key_in_the_code_are_noted(bench: Bench) -> None:
     finally:
         bench.restore()
     [layer] = [layer for layer in document["layers"] if layer["name"] == "library"]
-    signed = f"they use region us-west-2, not {bench.env['AWS_REGION']} and an access key other than the project's"
+    signed = (
+        f"they use region us-west-2 instead of {bench.env['AWS_REGION']}, and an access key other than the project's"
+    )
     assert [note for note in layer["notes"] if note.endswith(f"({signed})")] != []
     assert document["verdict"]["status"] == "ok"
 

@@ -28,7 +28,7 @@ PLANTED: tuple[tuple[Callable[[faults.Stack], set[str]], str], ...] = (
     (faults.message_twice, r"message_uuid [0-9a-f-]{36} occurs 2 times"),
     (faults.naive_time, r"`sk` is [0-9T:.-]+, the others are written"),
     (faults.placeholder_handle, r"user_handle is 'MY_OTHER_HANDLE'"),
-    (faults.half_a_conversation, r"has 1 of 2 member items; the one of [0-9a-f-]{36} is missing"),
+    (faults.half_a_conversation, r"has 1 of 2 member items; the member item of [0-9a-f-]{36} is missing"),
     (faults.missing_attribute, r"`message` is missing"),
     (faults.no_column, r"public.users.email"),
 )

@@ -75,7 +75,7 @@ def test_get_shows_the_keys_first_and_an_absent_item_is_an_error(running: Projec
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("get", TABLE, f"pk={GROUP}"), "also has sk"),
+        (("get", TABLE, f"pk={GROUP}"), "also has `sk`"),
         (("get", TABLE, "id=1"), "is not one of the keys"),
         (("query", TABLE, "sk=1"), "a Query needs the partition key: pk"),
         (("query", TABLE, "pk=1", "--index", "none"), "has no index none"),
@@ -134,7 +134,7 @@ def test_a_file_with_a_wrong_line_imports_nothing(running: ProjectDir, tmp_path:
     file = tmp_path / "items.jsonl"
     file.write_text('{"pk": "T#2", "sk": "a"}\n{"pk": "T#2"}\n')
     ran = running.devenv("ddb", "import", TABLE, str(file), "--write", "--json")
-    assert (ran.code, ran.document["error"]["what"]) == (2, f"{file}:2: the item has no sk")
+    assert (ran.code, ran.document["error"]["what"]) == (2, f"{file}:2: the item has no `sk`")
     assert running.json("ddb", "query", TABLE, "pk=T#2")["items"] == []
 
 

@@ -83,7 +83,7 @@ def test_postgres_that_does_not_answer_is_one_failure_and_the_rest_still_runs(
     assert report.exit_code == Exit.FOUND
     skipped = rows(report, "skip")
     assert {"SVC005", "SCH001", "SCH004", "XST001", "XST002", "XST003"} <= set(skipped)
-    assert skipped["XST001"]["evidence"].startswith("not run: SVC001 (Postgres answers queries) is fail")
+    assert skipped["XST001"]["evidence"].startswith("not run: SVC001 (Postgres answers queries) failed")
     assert rows(report, "ok")["DAT001"]["evidence"] == "21 items"
 
 

@@ -35,7 +35,7 @@ EVERY_TYPE = {
     "texts": {"SS": ["b", "a"]},
     "numbers": {"NS": ["2", "1.5"]},
 }
-FOREIGN = "DynamoDB has items that devenv did not write or that changed since: 2 in messages"
+FOREIGN = "DynamoDB has items that devenv did not write, or that changed after devenv wrote them: 2 in table messages"
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def test_a_row_that_cannot_be_inserted_again_is_neither_renamed_nor_inserted(sho
         "the row that setup loaded with 'A1' in `code` is gone; the values of its other unique columns are"
         in row["cause"]
     )
-    assert "a row that setup loaded was deleted since: C3" in row["cause"]
+    assert "a row that setup loaded has since been deleted: C3" in row["cause"]
     assert row["fix"]["command"] is None
     assert "compare them" in row["fix"]["text"]
     assert row["fix"]["text"].endswith("Then run `devenv doctor` again for the other 1 fault")
@@ -135,6 +135,6 @@ def test_a_row_that_cannot_be_inserted_again_is_neither_renamed_nor_inserted(sho
 def test_a_row_that_is_gone_is_inserted_again(shop: ProjectDir) -> None:
     shop.ok("db", "--write", "DELETE FROM products WHERE id = 2")
     row = shop.json("doctor", "--only", "XST001")["checks"][0]
-    assert row["cause"] == "a row that setup loaded was deleted since: B2"
+    assert row["cause"] == "a row that setup loaded has since been deleted: B2"
     run(shop, row["fix"]["command"])
     assert shop.json("doctor", "--only", "XST001")["checks"][0]["status"] == "ok"

@@ -190,7 +190,9 @@ def test_a_seed_that_is_a_program_runs_again_after_setup(shop: Any, given: None)
     assert shop.foreign("seed").startswith(f"all items of table {shop.table('things')} (a command wrote them")
     state = shop.look("seed")
     assert (state.state, state.command) == ("done", "devenv seed")
-    assert state.reason.endswith("of rows from before the last `devenv setup` may be left: `devenv seed` replaces them")
+    assert state.reason.endswith(
+        "to rows from before the last `devenv setup` may still be there: `devenv seed` replaces them"
+    )
     shop.write("seed.py", (shop.root / "seed.py").read_text() + "# changed\n")
     shop.up()
     assert shop.look("seed").command == "devenv seed"  # Another run leaves them, too.

@@ -77,12 +77,12 @@ def test_a_missing_index_is_added_and_a_changed_one_replaced_without_losing_an_i
     state = small.look("schema-load")
     assert (state.state, state.reason) == (
         "stale",
-        f"table {small.table('things')}: it has no index `by-owner` (owner (S), projection ALL)",
+        f"table {small.table('things')}: index `by-owner` is missing (owner (S), projection ALL)",
     )
     assert small.run("schema-load").summary == "1 index made"
     assert small.look("schema-load").state == "done"
     declare(small, with_index(small, projection="KEYS_ONLY"))
-    assert "its index `by-owner` is owner (S), projection ALL; declared:" in small.look("schema-load").reason
+    assert "index `by-owner` has owner (S), projection ALL; declared:" in small.look("schema-load").reason
     assert small.run("schema-load").summary == "1 index made"
     assert small.look("schema-load").state == "done"
     with Dynamo(small.dynamodb) as dynamo:
@@ -153,7 +153,8 @@ def test_what_only_a_new_table_can_change_stops_and_says_what_it_takes(small: An
         assert describe(dynamo, small.table("others")) is None
     assert small.look("schema-load").state == "failed"
     assert small.foreign("schema-load") == (
-        f"DynamoDB has items that devenv did not write or that changed since: 1 in {small.table('things')}"
+        "DynamoDB has items that devenv did not write, or that changed after devenv wrote them:"
+        f" 1 in table {small.table('things')}"
     )
     assert small.run("schema-load", fresh=True).summary == "1 table deleted, 2 tables made"
     assert small.items("things") == []

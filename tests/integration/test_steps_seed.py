@@ -121,11 +121,11 @@ def test_seeds_without_references_and_links_need_no_postgres(chat: Any) -> None:
 @pytest.mark.parametrize(
     ("items", "what"),
     [
-        ([{"sk": "x"}], "items/1.json: item 1 of table {table} has no pk"),
-        ([{"pk": "a", "sk": "x"}, {"pk": "a", "sk": 5}], "items/1.json: item 2 of table {table}: sk must be a text"),
-        ([{"pk": "a", "sk": "x", "rank": "1"}], "items/1.json: item 1 of table {table}: rank must be a number"),
-        ([{"pk": "", "sk": "x"}], "items/1.json: item 1 of table {table}: pk is empty"),
-        ([{"pk": "a" * 2049, "sk": "x"}], "items/1.json: item 1 of table {table}: pk is longer than 2048 bytes"),
+        ([{"sk": "x"}], "items/1.json: item 1 of table {table} has no `pk`"),
+        ([{"pk": "a", "sk": "x"}, {"pk": "a", "sk": 5}], "items/1.json: item 2 of table {table}: `sk` must be a text"),
+        ([{"pk": "a", "sk": "x", "rank": "1"}], "items/1.json: item 1 of table {table}: `rank` must be a number"),
+        ([{"pk": "", "sk": "x"}], "items/1.json: item 1 of table {table}: `pk` is empty"),
+        ([{"pk": "a" * 2049, "sk": "x"}], "items/1.json: item 1 of table {table}: `pk` is longer than 2048 bytes"),
         ([{"pk": "a", "sk": "x"}] * 2, "items/1.json: item 2 has the same key as items/1.json: item 1"),
         ([group("ada", "bob")] * 2, "items/1.json: item 2 has the same key as items/1.json: item 1"),
         ([{"pk": "a", "sk": "x", "v": "y" * 410_000}], "items/1.json: item 1 of table {table} has 410007 bytes"),
@@ -139,7 +139,10 @@ def test_seeds_without_references_and_links_need_no_postgres(chat: Any) -> None:
             "items/1.json: item 1, attribute v: a set has a member twice",
         ),
         ([{"pk": "a", "sk": "x", "v": {"$binary": "!"}}], 'items/1.json: item 1, attribute v: "$binary" is not base64'),
-        ([{"pk": "a", "sk": "x", "v": "\ud800"}], "items/1.json: item 1, attribute v: it has half of a surrogate"),
+        (
+            [{"pk": "a", "sk": "x", "v": "\ud800"}],
+            "items/1.json: item 1, attribute v: the text has half of a surrogate",
+        ),
         ([{"pk": "a", "sk": "x", "v": 10**39 + 1}], "items/1.json: item 1, attribute v: a number has more than 38"),
         ([7], "items/1.json: item 1 is not an object"),
     ],
@@ -194,10 +197,10 @@ def test_a_table_without_definition_is_refused_with_the_nearest_one(chat: Any) -
         ("${users[name=nobody].uuid}", "no row of \"users\" has name = 'nobody'", "known are: "),
         ("${user[handle=ada].uuid}", 'there is no table "user"', "did you mean `users`?"),
         ("${x.users[handle=ada].uuid}", 'there is no table "x"."users"', "did you mean `users`?"),
-        ("${users[handel=ada].uuid}", 'table "users" has no column handel', "did you mean `handle`?"),
-        ("${users[handle=ada].id}", 'table "users" has no column id', "did you mean `uuid`?"),
+        ("${users[handel=ada].uuid}", 'table "users" has no column `handel`', "did you mean `handle`?"),
+        ("${users[handle=ada].id}", 'table "users" has no column `id`', "did you mean `uuid`?"),
         ("${users[nick=x].uuid}", "2 rows of \"users\" have nick = 'x'", "correct items/1.json"),
-        ("${users[handle=ada].nick}", "nick is NULL in the row", "correct items/1.json"),
+        ("${users[handle=ada].nick}", "`nick` is NULL in the row", "correct items/1.json"),
         (
             "${users[handle=x'); DROP TABLE users; --].uuid}",
             'no row of "users" has handle = "x\'); DROP TABLE users; --"',
@@ -338,7 +341,8 @@ def test_items_made_changed_moved_or_deleted_by_others_are_left_alone(chat: Any)
         "MSG#01 by hand",
     ]
     assert chat.foreign("seed") == (
-        f"DynamoDB has items that devenv did not write or that changed since: 3 in {chat.table('chat')}"
+        "DynamoDB has items that devenv did not write, or that changed after devenv wrote them:"
+        f" 3 in table {chat.table('chat')}"
     )
     # Also when they leave the files.
     seeds(chat, [])

@@ -65,7 +65,9 @@ def test_ids_whose_row_is_gone_are_left_and_reported(chat: Any) -> None:
     chat.write("users.sql", USERS.replace("('bob', 'Bob'), ", ""))
     chat.run("setup", fresh=True)
     outcome = chat.up()["seed"]
-    assert outcome.warnings == ("gone from public.users: 1 row (bob); items that refer to them are left as they are",)
+    assert outcome.warnings == (
+        "deleted from public.users: 1 row (bob); items that refer to deleted rows stay as they are",
+    )
     assert [item["user_uuid"] for item in chat.items("chat") if item["text"] == "of bob"] == [old["bob"]]
     # The row comes back, with another id again: now its items follow.
     chat.write("users.sql", USERS)

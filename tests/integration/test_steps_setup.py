@@ -394,7 +394,7 @@ def test_a_rebuild_gives_everyone_a_new_uuid_and_removes_what_was_made_by_hand(l
     loaded.sql("INSERT INTO users (handle, name) VALUES ('eve', 'by hand')")
     loaded.sql("UPDATE posts SET likes = 3 WHERE text = 'reply'")
     assert loaded.foreign("setup") == (
-        f"database {loaded.database} has rows that devenv did not write or that changed since:"
+        f"database {loaded.database} has rows that devenv did not write, or that changed after devenv wrote them:"
         " 1 in public.posts, 1 in public.users"
     )
     loaded.run("setup", fresh=True)

@@ -91,7 +91,7 @@ def test_what_the_files_no_longer_declare_goes_when_that_loses_nothing(loaded: A
     ("change", "loss"),
     [
         (("  name text NOT NULL,\n", ""), "column public.users.name is no longer in the files"),
-        (("likes int", "likes bigint"), "column public.posts.likes is integer, and bigint in the files"),
+        (("likes int", "likes bigint"), "column public.posts.likes is integer in the database and bigint in the files"),
         ((SCHEMA[SCHEMA.index("CREATE TABLE posts") :], ""), "table public.posts is no longer in the files"),
     ],
 )

@@ -91,10 +91,10 @@ def test_what_was_deleted_or_changed_is_counted_and_stays_so(shop: Any) -> None:
     assert shop.up() == {}
     setup, seed = shop.look("setup"), shop.look("seed")
     assert (setup.state, seed.state) == ("done", "done")
-    assert "1 of 4 rows has been deleted since: people (handle=ada)" in setup.reason
-    assert "2 of 4 rows have been changed by hand since: people (handle=" in setup.reason
-    assert "1 of 5 items has been deleted since: ada" in seed.reason
-    assert "1 of 5 items has been changed by hand since: bob" in seed.reason
+    assert "1 of 4 rows has since been deleted: people (handle=ada)" in setup.reason
+    assert "2 of 4 rows have since been changed by hand: people (handle=" in setup.reason
+    assert "1 of 5 items has since been deleted: ada" in seed.reason
+    assert "1 of 5 items has since been changed by hand: bob" in seed.reason
 
 
 def test_deleted_seeds_come_back_when_asked_and_nothing_else_changes(shop: Any) -> None:
@@ -128,9 +128,12 @@ def test_above_a_thousand_a_look_says_that_it_did_not_compare(shop: Any) -> None
     shop.run("setup")
     shop.sql("DELETE FROM n WHERE id = 7")
     state = shop.look("setup")
-    assert (state.state, "its more than 1,000 rows were not compared one by one" in state.reason) == ("done", True)
+    assert (state.state, "it loaded more than 1,000 rows, so they were not compared one by one" in state.reason) == (
+        "done",
+        True,
+    )
     thorough = replace(shop.context, thorough=True)
-    assert "1 of 1,001 rows has been deleted since: n (id=7)" in (
+    assert "1 of 1,001 rows has since been deleted: n (id=7)" in (
         shop.step("setup").look(thorough, shop.read("setup")).reason
     )
 
@@ -140,7 +143,7 @@ def test_a_table_without_a_key_and_names_that_collide(shop: Any) -> None:
     shop.run("setup")
     assert "since" not in shop.look("setup").reason
     shop.sql('DELETE FROM "row" WHERE "row" = 2')
-    assert "1 of 2 rows has been deleted since" in shop.look("setup").reason
+    assert "1 of 2 rows has since been deleted" in shop.look("setup").reason
 
 
 @pytest.mark.parametrize(
@@ -274,7 +277,7 @@ def test_the_words_reach_up_and_doctor(shop: Any) -> None:
     shop.up()
     delete(shop, "ada")
     state = shop.look("seed")
-    assert state.since == "1 of 5 items has been deleted since: ada"
+    assert state.since == "1 of 5 items has since been deleted: ada"
     assert show_step(state) == f"seed ({state.since})"
     body = {"services": [], "steps": [asdict(state)], "plan": [], "timings": {"total": 0.0}}
     lines = up_text(Report("up", "shop", 0, body), verbose=False)

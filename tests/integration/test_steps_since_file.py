@@ -55,5 +55,5 @@ def test_only_what_differs_is_asked_of_the_server(running: ProjectDir) -> None:
     assert compare(running, by_file=False)[0] == found
     stack = open_stack(running.path)
     seed = step_states(stack, read_inputs(stack), thorough=True)[-1]
-    assert "1 of 60 items has been deleted since" in seed.reason
-    assert "1 of 60 items has been changed by hand since" in seed.reason
+    assert "1 of 60 items has since been deleted" in seed.reason
+    assert "1 of 60 items has since been changed by hand" in seed.reason

@@ -183,7 +183,7 @@ def test_an_orphan_whose_row_has_another_id_is_corrected_and_not_deleted(loans: 
         dynamodb.write_batch("loans", [{"PutRequest": {"Item": typed_item(item)}} for item in puts])
     loans.ok("db", "--write", f"UPDATE people SET id = '{new}' WHERE id = '{BO}'")
     try:
-        words = f"the row with badge = 'B-2' has another id: {new}"
+        words = f"the row with `badge` = 'B-2' has another id: {new}"
         advice = 'declare natural_key = { badge = "badge" } in [[links]] loans.borrower in devenv.toml'
         checks = {row["code"]: row for row in loans.json("doctor")["checks"]}
         assert words in checks["XST001"]["evidence"], checks["XST001"]

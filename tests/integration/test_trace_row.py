@@ -177,7 +177,7 @@ def test_without_a_row_the_layers_that_need_it_are_not_run_and_say_so(apiary: Pr
     ):
         layer = layers[name]
         assert (layer["status"], layer["failure"]) == ("not_run", None), name
-        assert layer["unasked"] == f"{what} needs {{row.id}}, and sql found no row"
+        assert layer["unasked"] == f"{what} needs {{row.id}}, and `sql` found no row"
 
 
 def test_a_column_without_a_value_is_named(apiary: ProjectDir) -> None:
@@ -189,5 +189,5 @@ def test_a_column_without_a_value_is_named(apiary: ProjectDir) -> None:
         file.write_text(SETTINGS)
     for name in ("dynamodb", "cross-store"):
         assert layers[name]["status"] == "not_run"
-        said = "it needs {row.note}, and the row that sql finds has no value in column note"
+        said = "it needs {row.note}, and the row that `sql` finds has no value in column `note`"
         assert layers[name]["unasked"] == said

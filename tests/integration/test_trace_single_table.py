@@ -222,7 +222,7 @@ def test_more_items_than_the_pattern_expects(shop: Shop) -> None:
     shop.edit("devenv.toml", "at_most = 50", "at_most = 4")
     verdict = shop.trace()["verdict"]
     assert (verdict["layer"], verdict["class"]) == ("pattern", "unexpected_count")
-    assert "it returns 5 items; expected is at most 4" in verdict["summary"]
+    assert "it returns 5 items; at most 4 are expected" in verdict["summary"]
 
 
 def test_an_item_of_a_kind_that_the_pattern_does_not_declare(shop: Shop) -> None:
@@ -281,7 +281,7 @@ def test_an_object_that_needs_arguments_and_a_field_that_no_item_has_are_mistake
     assert (document["verdict"]["status"], document["exit_code"]) == ("not_verified", 3), document["verdict"]
     library = next(layer for layer in document["layers"] if layer["name"] == "library")
     assert library["status"] == "not_run"
-    assert "calls it without arguments, missing a required argument: 'table'; " in library["unasked"]
+    assert "calls it without arguments (missing a required argument: 'table'); " in library["unasked"]
     assert "`module:factory().attribute.method`" in library["unasked"]
     shop.edit("devenv.toml", '"shop:Shop().find_order"', '"shop:find_order"')
     shop.edit("devenv.toml", 'product = "product", pieces', 'product = "wares", pieces')
@@ -337,7 +337,7 @@ def test_a_deleted_seed_row_is_named_as_deleted_and_brought_back_by_one_command(
     shop.project.ok("db", "--write", "DELETE FROM people WHERE handle = 'cy'")
     verdict = shop.trace()["verdict"]
     assert (verdict["layer"], verdict["class"]) == ("cross-store", "orphan")
-    assert verdict["cause"].startswith("a row that setup loaded was deleted since: ")
+    assert verdict["cause"].startswith("a row that setup loaded has since been deleted: ")
     assert verdict["fix"]["command"] == "devenv up --restore-seeds"
     shop.project.ok(*verdict["fix"]["command"].split()[1:])
     assert shop.trace()["verdict"]["status"] == "ok"

@@ -106,11 +106,11 @@ def test_rows_come_by_key_page_by_page_and_none_is_left_out(page: LivePage) -> N
 
 def test_a_condition_says_what_it_amounts_to_and_asks_before_it_reads_a_large_table(page: LivePage) -> None:
     amount = page.ask(f"/data/amount?table=public.many&where={quote('id = 7')}").text
-    assert "Index Scan of many by many_pkey" in amount
+    assert "Index Scan of `many` by index `many_pkey`" in amount
     found = data(page, table="public.many", where="id = 7")["postgres"]
     assert [row["word"] for row in found["rows"]] == ["w7"]
     asked = data(page, table="public.many", where="word = 'w7'")["postgres"]
-    assert asked == {"asks": "reads the whole table many (about 20,000 rows)"}
+    assert asked == {"asks": "reads the whole table `many` (about 20,000 rows)"}
     agreed = data(page, table="public.many", where="word = 'w7'", lread="1")["postgres"]
     assert [row["id"] for row in agreed["rows"]] == ["7"]
     assert len(data(page, table="public.users", where="handle <> 'ines' -- all others")["postgres"]["rows"]) == 5

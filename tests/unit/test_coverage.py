@@ -89,7 +89,7 @@ RUNNING = (ServiceState("cache", "running"), ServiceState("worker", "running"), 
         ("SVC006", {"services": ()}, "skip", "no service is running"),
         ("DAT015", {}, "error", "not verified: not read, because it is not valid in this version of Python: old.py"),
         ("DAT016", {}, "skip", "no table has a time to live"),
-        ("XST001", {}, "error", "link owner finds no id in 1 item"),
+        ("XST001", {}, "error", "link `owner` finds no id in 1 item"),
     ],
 )
 def test_a_check_that_could_not_look_says_why(

@@ -63,7 +63,7 @@ def not_read(judgement: LinkJudgement) -> str:
     """The links that read no id from some items, or all from none: `link owner reads no id in 2 items (binary, …)`."""
     if judgement.records and not judgement.named and not judgement.unread:
         return f"the links find no id in any of {number_of(len(judgement.records), 'item')}"
-    parts = [f"link {name} finds no id in {number_of(count, 'item')}" for name, count in judgement.unread.items()]
+    parts = [f"link `{name}` finds no id in {number_of(count, 'item')}" for name, count in judgement.unread.items()]
     return f"{'; '.join(parts)}: {NO_ID}" if parts else ""
 
 

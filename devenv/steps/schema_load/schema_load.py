@@ -246,9 +246,9 @@ def diff_global(declared: Mapping[str, Any], described: Described) -> list[Table
             "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": name}}],
         }
         if name not in present:
-            found.append(TableDifference(f"it has no index `{name}` ({wanted[name]})", (create,)))
+            found.append(TableDifference(f"index `{name}` is missing ({wanted[name]})", (create,)))
         elif present[name] != wanted[name]:
-            text = f"its index `{name}` is {present[name]}; declared: {wanted[name]}"
+            text = f"index `{name}` has {present[name]}; declared: {wanted[name]}"
             found.append(TableDifference(text, (delete, create)))
     return found + [
         TableDifference(f"it has an index `{name}` that is not declared") for name in present if name not in wanted

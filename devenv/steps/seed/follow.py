@@ -175,8 +175,8 @@ def follow(
         done.ids += len(successors[goal.title])
         if vanished := find_vanished(known, ids):
             shown = ", ".join(", ".join(decode(natural.encode())) for natural in vanished[:5])
-            gone = f"gone from {'.'.join(goal.relation)}: {number_of(len(vanished), 'row')} ({shown})"
-            done.warnings.append(f"{gone}; items that refer to them are left as they are")
+            gone = f"deleted from {'.'.join(goal.relation)}: {number_of(len(vanished), 'row')} ({shown})"
+            done.warnings.append(f"{gone}; items that refer to deleted rows stay as they are")
     if not done.ids:
         return done
     for goal, ids in now.items():

@@ -243,7 +243,7 @@ def refuse_half(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("it has half of a surrogate pair, which is not valid Unicode") from None
+        raise ValueError("the text has half of a surrogate pair, which is not valid Unicode") from None
 
 
 def type_text(text: str, note: Callable[[Reference], None]) -> str | tuple[str | Reference, ...]:
@@ -305,18 +305,18 @@ def check_item(seed: SeedItem, keys: Keys) -> None:
     value = fill(seed.value, dict.fromkeys(seed.references, "")) if seed.references else seed.value
     for name in keys.names:
         if name not in value:
-            raise UsageError(f"{place} has no {name}", detail=f"the key of the table is {', '.join(keys.names)}")
+            raise UsageError(f"{place} has no `{name}`", detail=f"the key of the table is {', '.join(keys.names)}")
     for name, kind in keys.types.items():
         if name not in value:
             continue
         (have,) = value[name]
         if have != kind:
-            raise UsageError(f"{place}: {name} must be {WORDS[kind]}, as it is part of a key", detail=f"it is {have}")
+            raise UsageError(f"{place}: `{name}` must be {WORDS[kind]}, as it is part of a key", detail=f"it is {have}")
         if not seed.value[name][kind]:
-            raise UsageError(f"{place}: {name} is empty, but is part of a key")
+            raise UsageError(f"{place}: `{name}` is empty, but is part of a key")
         limit = KEY_BYTES["HASH" if name == keys.names[0] else "RANGE"]
         if name in keys.names and value_bytes(value[name]) > limit:
-            raise UsageError(f"{place}: {name} is longer than {limit} bytes, but is part of the key")
+            raise UsageError(f"{place}: `{name}` is longer than {limit} bytes, but is part of the key")
     size = item_bytes(value)
     if size > ITEM_LIMIT:
         raise UsageError(f"{place} has {size} bytes; DynamoDB keeps at most {ITEM_LIMIT}")

@@ -142,7 +142,7 @@ def check_names(connection: Connection, reference: Reference, relations: Relatio
     columns = relations[reference.relation][2]
     for column in (reference.where, reference.column):
         if column not in columns:
-            what = f"table {reference.relation} has no column {column}"
+            what = f"table {reference.relation} has no column `{column}`"
             raise Unresolved(reference, what, nearest(column, columns))
 
 
@@ -176,7 +176,7 @@ def pick(connection: Connection, reference: Reference, rows: list[dict[str, Any]
         raise Unresolved(reference, f"{len(rows)} rows of {reference.relation} have {asked}")
     value = rows[0][reference.column]
     if value is None:
-        raise Unresolved(reference, f"{reference.column} is NULL in the row of {reference.relation} with {asked}")
+        raise Unresolved(reference, f"`{reference.column}` is NULL in the row of {reference.relation} with {asked}")
     return str(value)
 
 

@@ -23,10 +23,10 @@ def count_strangers(ctx: StepContext, tables: Iterable[str]) -> str | None:
             lots = stored_items(ctx, dynamo, table)
             count = sum(len(lot) - (len(keys_of_ours(ledger, table, names, lot)) if known else 0) for lot in lots)
             if count:
-                shown.append(f"{count} in {table}")
+                shown.append(f"{count} in table {table}")
     if not shown:
         return None
-    return f"DynamoDB has items that devenv did not write or that changed since: {', '.join(shown)}"
+    return f"DynamoDB has items that devenv did not write, or that changed after devenv wrote them: {', '.join(shown)}"
 
 
 def stored_items(ctx: StepContext, dynamo: Dynamo, table: str) -> Iterator[list[Item]]:

@@ -121,7 +121,8 @@ def alter_columns(plan: SchemaChange, table: Table, present: Table, declared: Ta
             add_column(plan, table, column)
         elif (old.type, old.made) != (column.type, column.made) or (column.made and old.default != column.default):
             plan.losses.append(
-                f"column {table.title}.{column.name} is {describe(old)}, and {describe(column)} in the files"
+                f"column {table.title}.{column.name} is {describe(old)} in the database and {describe(column)} in the"
+                " files"
             )
         else:
             change_column(plan, table, old, column)

@@ -425,5 +425,6 @@ def strangers(ctx: StepContext, inputs: Inputs) -> str | None:
     if not shown:
         return None
     return (
-        f"database {ctx.postgres.database} has rows that devenv did not write or that changed since: {', '.join(shown)}"
+        f"database {ctx.postgres.database} has rows that devenv did not write, or that changed after devenv wrote them:"
+        f" {', '.join(shown)}"
     )

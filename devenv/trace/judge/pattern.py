@@ -98,7 +98,7 @@ def unexpected(pattern: PatternObservation, asked: StoreCall) -> LayerFinding | 
     if number is None or (number >= least and (most is None or number <= most)):
         return None
     bound = f"at least {least}" if number < least else f"at most {most}"
-    text = f"it returns {count(number, 'item')}; expected is {bound}"
+    text = f"it returns {count(number, 'item')}; {bound} are expected"
     cause = "either the data or `expected` is wrong"
     fault = pattern_fault("unexpected_count", text, cause, None)
     return fault if number < least else replace(fault, status="extra")

@@ -93,8 +93,8 @@ def by_whom(finding: LayerFinding, seen: Observations) -> LayerFinding:
         told += filter(None, [owners_text([one.id for one in between.extra], shared, seen)])
     if seen.http.kept_under is not None and finding.kind in KINDS:
         found, declared = seen.http.kept_under
-        cause = f"the cache holds this answer under {found}; the declared key of this user is {declared}"
-        fix = Fix(f"build the key with the user in it everywhere, as {declared}, and delete {found}")
+        cause = f"the cache holds this answer under `{found}`; the declared key of this user is `{declared}`"
+        fix = Fix(f"include the user in the cache key everywhere, as in `{declared}`, and delete `{found}`")
         return replace(finding, cause="; ".join([*told, cause]), fix=fix)
     if member is not None and member.kept and finding.kind in KINDS:
         return replace(finding, cause="; ".join([*told, kept_text(member)]), fix=PRIVATE)

@@ -41,7 +41,7 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
         *missing_columns(inquiry),
         *(f"the rows of link {name} could not be read" for name in found.unlinked),
         *(
-            f"link {name} finds no id in {number_of(count, 'item')}"
+            f"link `{name}` finds no id in {number_of(count, 'item')}"
             for name, count in count_unread(inquiry.facts.plan, (*gathered.entries, *gathered.rows)).items()
         ),
     )

@@ -291,9 +291,9 @@ def place_call(inquiry: TraceContext, asked: StoreCall, target: DynamoTarget | P
 
 def other_signature(target: DynamoTarget, ours: DynamoTarget) -> str | None:
     """The region and the key of calls, where they are not the project's; None where they are."""
-    parts = [f"region {target.region}, not {ours.region}"] if target.region != ours.region else []
+    parts = [f"region {target.region} instead of {ours.region}"] if target.region != ours.region else []
     parts += ["an access key other than the project's"] if target.access_key != ours.access_key else []
-    return f"they use {' and '.join(parts)}" if parts else None
+    return f"they use {', and '.join(parts)}" if parts else None
 
 
 def summarize(seen: Observation) -> str:

@@ -80,7 +80,7 @@ def needs_arguments(root: Path, keys: Keys, function: str, ran: Ran) -> str | No
     """Why a function of devenv.toml is none that devenv can call: it would have to make an object with arguments."""
     if not lacks_arguments(ran):
         return None
-    why = f"`()` calls it without arguments, {ran.detail}"
+    why = f"`()` calls it without arguments ({ran.detail})"
     return f'{line_of(root, keys)}: function = "{function}" cannot be called: {why}; {FORMS}'
 
 

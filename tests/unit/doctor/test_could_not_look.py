@@ -41,8 +41,8 @@ NO_VARIABLES = "this account cannot read the variables of the application (pid 7
 READ: Any = {("public", "users"): [{"id": "1"}]}
 STOPPED = Container("1", "p-dynamodb-1", "dynamodb", "image", "exited", None, 0, False, None, "", {}, {})
 # Of a check that needs both stores, the one that was seen first is named.
-EITHER = "is fail"
-GONE = ("SVC001 (Postgres answers queries) is fail", "SVC002 (DynamoDB answers requests) is fail")
+EITHER = "(Postgres answers queries) failed"
+GONE = ("SVC001 (Postgres answers queries) failed", "SVC002 (DynamoDB answers requests) failed")
 
 
 def refuse() -> Any:
@@ -140,7 +140,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "DAT002": (
         Row("no [entities] and no [[links]] are declared", items=()),
         Row(
-            "the rows of link owner could not be read, so nothing was compared with them",
+            "the rows of link `owner` could not be read, so nothing was compared with them",
             settings={"links": LINKS},
             items=({"id": {"S": "1"}, "by": {"S": "1"}},),
         ),
@@ -200,7 +200,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "DAT016": (Row(GONE[1]), Row("no table has a time to live", items=())),
     "XST001": (
         Row(
-            "link owner finds no id in 1 item",
+            "link `owner` finds no id in 1 item",
             "error",
             {"links": LINKS},
             items=({"id": {"S": "1"}, "by": {"B": "AA=="}},),

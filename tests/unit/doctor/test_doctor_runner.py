@@ -84,8 +84,8 @@ def test_what_needs_a_failed_check_is_skipped_with_the_reason_all_the_way_down()
         [first, check("A2", needs=("A1",)), check("A3", needs=("A2",)), check("A4")], DoctorFacts(CONTEXT)
     )
     assert [finding.status for finding in found] == ["fail", "skip", "skip", "ok"]
-    assert found[1].evidence == "not run: A1 (A1 holds) is fail"
-    assert found[2].skip == Skip("needs_failed", "A1 (A1 holds) is fail", ("A1",))
+    assert found[1].evidence == "not run: A1 (A1 holds) failed"
+    assert found[2].skip == Skip("needs_failed", "A1 (A1 holds) failed", ("A1",))
 
 
 def test_the_text_names_what_is_needed_whatever_a_title_says() -> None:

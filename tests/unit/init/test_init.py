@@ -314,7 +314,7 @@ def test_code_with_the_resource_interface(tmp_path: Path) -> None:
     assert entity.attributes == {"customer_id": "string", "sk": "time", "order_id": "string", "sku": "string"}
     pattern = settings.patterns["orders"]
     assert (pattern.table, pattern.key) == ("orders", {"pk": "CUST#{person.id}"})
-    assert "narrows it by begins_with(sk, …)" in Drafter(survey(tmp_path), "x").draft().text
+    assert "reads only items with begins_with(sk, …)" in Drafter(survey(tmp_path), "x").draft().text
     trace = settings.trace["orders"]
     assert trace.library is not None
     assert trace.library.function == "shop.store:list_orders"

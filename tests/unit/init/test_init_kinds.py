@@ -330,7 +330,7 @@ def test_what_is_wrong_in_a_query_is_named_with_its_line(tmp_path: Path) -> None
     assert body["code"] == [
         "app.py:7: the expression uses :id, which has no value: DynamoDB refuses the query",
         "app.py:7: begins_with(sk, str(datetime.now().year)) depends on today's date: older items are never read",
-        "app.py:11: Limit 20 without a further page: the list ends after 20 items",
+        "app.py:11: Limit 20, and the code requests no next page: the list ends after 20 items",
         "app.py:15: the value of key attribute `id` is a fixed id in the code",
     ]
 
@@ -395,7 +395,7 @@ def test_a_folder_is_reviewed_without_its_tests_and_tables(tmp_path: Path) -> No
     (tmp_path / "store.js").write_text(f"{script} ExpressionAttributeValues: {{ ':q': 1 }} }}));\n")
     assert [str(each) for each in review_folder(tmp_path).faults] == [
         "store.js:1: the expression uses :p, which has no value: DynamoDB refuses the query",
-        "store.js:1: Limit 5 without a further page: the list ends after 5 items",
+        "store.js:1: Limit 5, and the code requests no next page: the list ends after 5 items",
     ]
     assert [each.refused for each in review_folder(tmp_path).faults] == [True, False]
 

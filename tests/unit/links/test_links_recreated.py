@@ -73,7 +73,7 @@ def test_a_row_with_the_items_unique_value_is_named_and_the_natural_key_to_decla
     found = judged([{"parcel_id": OLD, "tracking_code": "PC-1"}], [row(NEW, "PC-1"), row(OTHER, "PC-2")])
     (one,) = found.folded()
     assert (one.kind, claims(found)) == ("orphan", [CLAIM])
-    assert f"; the row with tracking_code = 'PC-1' has another id: {NEW}" in one.examples[0]
+    assert f"; the row with `tracking_code` = 'PC-1' has another id: {NEW}" in one.examples[0]
     assert one.cause is not None
     assert one.cause.startswith("either these rows were recreated")
     assert declare(one.faults) == (

@@ -293,8 +293,8 @@ def test_a_fix_that_leaves_failures_says_so(states: tuple[str, ...], said: str) 
 
 def test_skipped_checks_name_each_root_once() -> None:
     skips = (
-        Skip("needs_failed", "SVC001 (Postgres answers queries) is fail", ("SVC001",)),
-        Skip("needs_failed", "SVC001 (Postgres answers queries) is fail, nothing", ("SVC001", "SVC002")),
+        Skip("needs_failed", "SVC001 (Postgres answers queries) failed", ("SVC001",)),
+        Skip("needs_failed", "SVC001 (Postgres answers queries) failed, nothing", ("SVC001", "SVC002")),
         Skip("not_applicable", "there is no database (SCH001)"),
     )
     results = [result_of(Titled(f"X{n}", "x", "x", ""), Outcome("skip", skip=skip)) for n, skip in enumerate(skips)]

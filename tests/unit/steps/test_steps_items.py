@@ -234,13 +234,13 @@ def test_what_the_table_has_by_itself_is_no_difference() -> None:
         ({"LocalSecondaryIndexes": []}, "it has no local index `local` (pk (S), g (S), projection ALL)", [], True),
         (
             {"GlobalSecondaryIndexes": []},
-            "it has no index `by-g` (g (S), projection INCLUDE (a, b))",
+            "index `by-g` is missing (g (S), projection INCLUDE (a, b))",
             ["Create"],
             False,
         ),
         (
             {"GlobalSecondaryIndexes": [{**DECLARED["GlobalSecondaryIndexes"][0], "KeySchema": DECLARED["KeySchema"]}]},
-            "its index `by-g` is pk (S), sk (N), projection INCLUDE (a, b); declared: g (S), projection INCLUDE (a, b)",
+            "index `by-g` has pk (S), sk (N), projection INCLUDE (a, b); declared: g (S), projection INCLUDE (a, b)",
             ["Delete", "Create"],
             False,
         ),

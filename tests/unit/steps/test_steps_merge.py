@@ -111,7 +111,7 @@ def test_columns_are_added_and_changed_in_place(old: Column | None, new: Column,
             with_columns(ID, HANDLE),
             with_columns(ID, Column("handle", "uuid", True)),
             with_columns(ID, HANDLE),
-            "column public.users.handle is text, and uuid in the files",
+            "column public.users.handle is text in the database and uuid in the files",
         ),
         (BOTH, Catalog((USERS,)), BOTH, "table public.posts is no longer in the files"),
         (

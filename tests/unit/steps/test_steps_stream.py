@@ -95,7 +95,7 @@ def test_pieces_give_what_the_whole_gives(tmp_path: Path, monkeypatch: pytest.Mo
         ('{"table": "orders", "items": [{"pk": "a", "sk": "b", "n": NaN}]}', "NaN is not a number"),
         ('{"items": [{"pk": "a", "sk": "b"}]}', 'has "items" and no "table"'),
         ('{"other": {"deep": {"deeper": [1]}}}', "is not a seed file"),
-        ('{"table": "orders", "items": [{"pk": "a"}]}', "item 1 of table orders has no sk"),
+        ('{"table": "orders", "items": [{"pk": "a"}]}', "item 1 of table orders has no `sk`"),
         ('{"table": "orders", "items": [{"pk": "a", "sk": "b\0"}]}', "holds a NUL character"),
         ('{"table": "orders", "items": [1' + "0" * 50 + "]}", "is not an object"),
     ],

@@ -58,7 +58,7 @@ def test_an_object_that_needs_arguments_is_a_mistake_of_the_declaration(project:
     said = needs_arguments(project, KEYS, "shop.orders:Shop().orders_of", ran)
     assert said is not None
     assert said.startswith('devenv.toml:4: function = "shop.orders:Shop().orders_of" cannot be called: ')
-    assert f"`()` calls it without arguments, {text}; " in said
+    assert f"`()` calls it without arguments ({text}); " in said
     assert "`module:factory().attribute.method`" in said
     assert needs_arguments(project, KEYS, "x:y", Ran("y()", "raised", error="TypeError", detail=text)) is None
 

@@ -451,7 +451,7 @@ def test_equal_queries_are_not_shown_as_different() -> None:
         ("either it was deleted, or it was never made", "possible cause"),
         ("possibly it was copied to several rows", "possible cause"),
         ("2 of 3 ids of users: either these rows were made again, or others", "possible cause"),
-        ("a row that setup loaded was deleted since: u-1", "cause"),
+        ("a row that setup loaded has since been deleted: u-1", "cause"),
     ],
 )
 def test_a_cause_that_names_alternatives_is_a_possible_one(cause: str, label: str) -> None:

@@ -184,7 +184,7 @@ def test_entries_that_are_stored_nowhere_are_nobodys() -> None:
 
 def test_the_key_under_which_a_cache_holds_the_answer() -> None:
     found = strangers(kept_under=("list:all", "list:ada"))
-    assert "the cache holds this answer under list:all; the declared key of this user is list:ada" in (
+    assert "the cache holds this answer under `list:all`; the declared key of this user is `list:ada`" in (
         found.cause or ""
     )
     assert found.fix is not None

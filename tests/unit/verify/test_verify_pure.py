@@ -61,7 +61,7 @@ def test_what_is_not_compared_is_said() -> None:
     whole = msgspec.structs.replace(TABLE_READ, known=1000, expired=0)
     assert list(list_not_compared(Coverage((whole,), ROWS), ["t"])) == []
     half = msgspec.structs.replace(whole, ids={"owner": 1000, "reply": 0})
-    assert list(list_not_compared(Coverage((half,), ROWS), ["t"])) == ["link reply: it finds no id in any item of t"]
+    assert list(list_not_compared(Coverage((half,), ROWS), ["t"])) == ["link `reply` finds no id in any item of t"]
     assert reasons(half) == ()
 
 
@@ -70,8 +70,8 @@ def test_what_is_not_compared_is_said() -> None:
     [
         ({"finished": 3}, "1 of 4 segments of t did not end"),
         ({"capped": 1, "finished": 3}, "the scan of t stopped at the given number of items"),
-        ({"counted": 1011}, "1,000 items of t read, and it has 1,011"),
-        ({"ids": {"owner": 0}}, "link owner finds no id in any item of t"),
+        ({"counted": 1011}, "1,000 items of t read, but the table has 1,011"),
+        ({"ids": {"owner": 0}}, "link `owner` finds no id in any item of t"),
         ({"known": 0}, "none of 1,000 items of t is of a declared kind"),
         ({"items": 0, "known": 0, "counted": 0}, "table t has no items"),
         ({"keys": ("id",)}, "table t is not the declared one: its key is id; declared: pk, sk"),
