@@ -115,7 +115,7 @@ def refuse_unknown(name: str, pattern: Pattern, given: Iterable[str]) -> None:
     if unknown := sorted(set(given) - known):
         raise UsageError(
             f"`{name}` has no parameter `{unknown[0]}`",
-            detail=f"it has: {', '.join(sorted(known))}" if known else "it has none",
+            detail=f"its parameters: `{'`, `'.join(sorted(known))}`" if known else "it has none",
             hint=f"devenv patterns explain {shlex.quote(name)}",
         )
 
@@ -218,7 +218,7 @@ def run_sql_pattern(stack: Stack, name: str, text: str, values: Mapping[str, str
     target = stack.postgres()
     if missing := missing_values(text, values):
         raise UsageError(
-            f"`{name}` needs {missing[0]}",
+            f"`{name}` needs parameter `{missing[0]}`",
             hint=f"devenv patterns run {shlex.quote(name)} --param {shlex.quote(missing[0])}=…",
         )
     began = time.perf_counter()
@@ -253,7 +253,7 @@ def run_sql_patterns(stack: Stack) -> dict[str, SqlRun]:
         values = {key: str(value) for key, value in pattern.params.items()}
         if missing := missing_values(pattern.sql, values):
             found[name] = SqlRun(
-                not_run=f"it is SQL, and `params` of [patterns.{name}] has no value for {', '.join(missing)}"
+                not_run=f"it is SQL, and `params` of [patterns.{name}] has no value for `{'`, `'.join(missing)}`"
             )
             continue
         try:

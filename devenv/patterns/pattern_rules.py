@@ -175,7 +175,7 @@ def find_wrong_operators(seen: Observed) -> Iterator[Outcome]:
         if place.sort and "begins_with" in access.pattern.sort and place.types.get(place.sort) == "N":
             yield problem(
                 name,
-                f"{name}: begins_with on {place.sort}, which is a number",
+                f"{name}: begins_with on `{place.sort}`, which is a number",
                 "numbers are compared by value; begins_with needs text",
                 f"use a range: sort = {{ between = [20230000, 20239999] }}, or store {place.sort} as text",
             )
@@ -380,7 +380,7 @@ def find_refused(seen: Observed) -> Iterator[Outcome]:
             if run.code is not None:
                 yield problem(
                     name,
-                    f"{name} is refused: {run.code}: {run.detail}",
+                    f"`{name}` is refused: {run.code}: {run.detail}",
                     None,
                     "see the request that it sends",
                     f"devenv patterns run {name}",
@@ -388,7 +388,7 @@ def find_refused(seen: Observed) -> Iterator[Outcome]:
     for name, ran in seen.sql.items():
         if ran.refused is not None:
             yield problem(
-                name, f"{name} is refused: {ran.refused}", None, "correct its sql", f"devenv patterns run {name}"
+                name, f"`{name}` is refused: {ran.refused}", None, "correct its sql", f"devenv patterns run {name}"
             )
 
 

@@ -153,7 +153,7 @@ def find_dated(seen: Observed) -> Iterator[Outcome]:
             if sum(count for count, _ in spread.values()) >= MANY_DATES and dates > 1 and dates >= NEAR * len(spread):
                 yield problem(
                     place.subject,
-                    f"{place.name}: {place.hash} is a date ({min(spread)} … {max(spread)})",
+                    f"{place.name}: `{place.hash}` is a date ({min(spread)} … {max(spread)})",
                     "everything written today goes to one partition; the others are idle",
                     "put an id or a shard number before the date, and keep the date in the sort key",
                     status="warn",
@@ -324,7 +324,7 @@ def find_empty(seen: Observed) -> Iterator[Outcome]:
                     place.subject,
                     f"{place.name} holds none of {number_of(len(table.items), 'item')}: "
                     + (
-                        f"no item has {' or '.join(lacking)}"
+                        f"no item has `{'` or `'.join(lacking)}`"
                         if lacking
                         else f"none has both of {', '.join(place.keys)}"
                     ),

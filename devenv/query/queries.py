@@ -24,7 +24,10 @@ from devenv.stores.dynamodb.partiql import Amount, UnreadableStatement, amount_o
 START_HINT = "devenv up"
 # With a list of attributes, DynamoDB Local fails on this order; DynamoDB does not.
 DESCENDING = late(r"\bORDER\s+BY\b[^']*\bDESC\b", re.IGNORECASE)
-NEWEST = "DynamoDB Local has no descending order of chosen attributes: write SELECT *, or devenv ddb query … --newest"
+NEWEST = (
+    "DynamoDB Local cannot sort in descending order if SELECT names attributes: write SELECT *, or use devenv ddb query"
+    " … --newest"
+)
 # A statement that somebody typed and waits for may take longer than one of a file.
 TYPED_S = 30.0
 

@@ -186,7 +186,7 @@ FAULTS = {
         [{"pk": "ROOM#1", "when": 20260624}],
         table("pk", "when"),
         "PAT015",
-        ["begins_with on when", "between"],
+        ["begins_with on `when`", "between"],
     ),
     "half a key for a get": Design(
         '[patterns.message]\ntable = "Tab"\noperation = "get"\nkey = { pk = "ROOM#{room}" }\n',
@@ -280,7 +280,7 @@ FAULTS = {
         [{"pk": f"2026-06-{1 + number // 6:02}", "sk": f"u{number}"} for number in range(24)],
         BASE,
         "PAT028",
-        ["pk is a date", "keep the date in the sort key"],
+        ["`pk` is a date", "keep the date in the sort key"],
         "warn",
     ),
     "an index that nothing is in": Design(
@@ -288,7 +288,7 @@ FAULTS = {
         chat(),
         table("pk", "sk", indexes=[index("tag-index", "tag")]),
         "PAT029",
-        ["no item has tag"],
+        ["no item has `tag`"],
     ),
 }
 

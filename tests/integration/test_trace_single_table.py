@@ -237,11 +237,11 @@ def test_doctor_counts_what_a_pattern_declares(shop: Shop) -> None:
     shop.edit("devenv.toml", "at_least = 1, at_most = 50", "at_least = 2, at_most = 4")
     found = checked(shop)
     assert found["status"] == "fail"
-    assert "order of pk = ORDER#1001 returns 5 items, expected at most 4" in found["evidence"]
-    assert "order of pk = ORDER#1002 returns 1 item, expected at least 2" in found["evidence"]
+    assert "`order` with pk = ORDER#1001 returns 5 items, expected at most 4" in found["evidence"]
+    assert "`order` with pk = ORDER#1002 returns 1 item, expected at least 2" in found["evidence"]
     shop.edit("devenv.toml", "at_least = 2, at_most = 4", "at_least = 1")
     shop.edit("devenv.toml", '"line", "note"]', '"line"]')
-    assert "order of pk = ORDER#1001 also returns items of kind note" in checked(shop)["evidence"]
+    assert "`order` with pk = ORDER#1001 also returns items of kind `note`" in checked(shop)["evidence"]
     shop.edit("devenv.toml", "[patterns.order]", '[patterns.order]\nfilter = "pieces > :p"\nvalues = { p = 0 }')
     found = checked(shop)
     assert (found["status"], "it has a filter" in found["evidence"]) == ("skip", True)

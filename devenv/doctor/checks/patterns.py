@@ -50,12 +50,12 @@ def run_expected(facts: DoctorFacts) -> Outcome:
             continue
         found = by_key(pattern, place, records)
         keys[name] = len(found)
-        wrong += [(key, f"{name} of {key} {text}") for key, text in judge_answers(pattern, found, judgement.faults)]
+        wrong += [(key, f"`{name}` with {key} {text}") for key, text in judge_answers(pattern, found, judgement.faults)]
     if not wrong and unknown:
         return unverified("; ".join(unknown), fix=Fix("correct the pattern in devenv.toml", "devenv patterns check"))
     if not wrong:
-        empty = ", ".join(name for name, count in keys.items() if not count)
-        none = f"no item has a key of {empty}" if empty else ""
+        empty = "`, `".join(name for name, count in keys.items() if not count)
+        none = f"no item has a key of pattern `{empty}`" if empty else ""
         told = "; ".join(filter(None, (none, *missing, told)))
         if not any(keys.values()):
             return unneeded(told)
@@ -139,7 +139,7 @@ def judge_answers(
             continue
         others = {kind.name for record in records if (kind := record.kind or record.near)} - set(pattern.entities)
         if others:
-            yield key, f"also returns items of kind {', '.join(sorted(others))}"
+            yield key, f"also returns items of kind `{'`, `'.join(sorted(others))}`"
         if unfit := sum((record.kind or record.near) is None for record in records):
             yield (
                 key,

@@ -366,7 +366,7 @@ def amount_of(select: Select, place: Place) -> Amount:
         why = (
             f"its WHERE clause does not pin the partition key {place.hash} with = or IN in every branch"
             if pinned
-            else f"its WHERE clause does not name the partition key {place.hash}"
+            else f"its WHERE clause does not name the partition key `{place.hash}`"
         )
         return Amount("Scan", f"{why}, so every item of {name} is read", filtered=tuple(used))
     filtered = tuple(each for each in used if each not in (place.hash, place.sort))
@@ -375,7 +375,7 @@ def amount_of(select: Select, place: Place) -> Amount:
         return Amount("GetItem", "it gives the complete key", len(keys), True, filtered)
     partitions = len({partition for partition, _ in keys})
     narrowed = place.sort is not None and place.sort in used and is_narrowing(where, place.sort)
-    return Amount("Query", f"it pins the partition key {place.hash}", partitions, narrowed, filtered)
+    return Amount("Query", f"it pins the partition key `{place.hash}`", partitions, narrowed, filtered)
 
 
 def pins(condition: Condition, place: Place) -> Pins:

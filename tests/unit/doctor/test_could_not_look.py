@@ -191,7 +191,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
             items=(),
         ),
         Row(
-            "no item has a key of p",
+            "no item has a key of pattern `p`",
             settings={"patterns": {"p": {"table": "things", "key": {"id": "USER#{who}"}, "expected": {"at_least": 1}}}},
             items=({"id": {"S": "1"}},),
         ),

@@ -60,7 +60,7 @@ def test_items_are_put_together_by_the_key_and_its_condition() -> None:
     [
         ({"expected": {"at_least": 2}}, ["returns 1 item, expected at least 2"]),
         ({"expected": {"at_most": 2}}, ["returns 3 items, expected at most 2"]),
-        ({"entities": ["order"]}, ["also returns items of kind line"]),
+        ({"entities": ["order"]}, ["also returns items of kind `line`"]),
         ({"entities": ["order", "line"], "expected": {"at_least": 1, "at_most": 3}}, []),
     ],
 )
