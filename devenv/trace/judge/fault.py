@@ -46,6 +46,10 @@ TROUBLE: Final = ("error", "exception", "traceback", "critical", "fatal")
 TRACEBACK: Final = "Traceback (most recent call last)"
 FRAME: Final = late(r'[\s|]*File "([^"<]+)", line (\d+), in ')
 LIBRARIES: Final = ("site-packages", "dist-packages", "/lib/python", "\\Lib\\")
+# The first line of an error that Node prints: its name and message; the lines under it are frames and properties.
+NAMED_ERROR: Final = late(r"\s*(?:Uncaught )?[A-Za-z_][\w.]*(?:Error|Exception)\b(?: \[\w+\])?: \S")
+NODE_FRAME: Final = late(r"\s+at (?:async )?(?:[^(]*\()?(?:file://)?(/[^()]+|[A-Za-z]:[^()]+?):(\d+):\d+\)?")
+OWN_PARTS: Final = ("node_modules", "node:")
 ANSWERED: Final = late(r'HTTP/\d(?:\.\d)?"?\s+\d{3}\b')
 
 
@@ -293,8 +297,36 @@ def reason(answer: Answer, said: str | None) -> str | None:
 def log_text(seen: Observations) -> str | None:
     """The last error that the application logged meanwhile, with the line of its own code that raised it."""
     lines = seen.http.log or ()
+    last = last_error(lines)
+    if last is None:
+        return None
+    place = raised_at(lines[:last]) or raised_below(lines[last + 1 :])
+    return f"the application logged: {lines[last].strip()}{place}"
+
+
+def last_error(lines: Sequence[str]) -> int | None:
+    """The index of the line that names the last error. Of an error that Node printed, that is its first line."""
     last = next((number for number in reversed(range(len(lines))) if is_error_line(lines[number])), None)
-    return None if last is None else f"the application logged: {lines[last].strip()}{raised_at(lines[:last])}"
+    if last is None:
+        return None
+    # Properties of the error are indented below its frames, and may have `Exception` in them, too.
+    for number in range(last, -1, -1):
+        if NAMED_ERROR.match(lines[number]) and (number == last or lines[number + 1].lstrip().startswith("at ")):
+            return number
+        if not lines[number].startswith((" ", "\t", "}", "]")):
+            break
+    return last
+
+
+def raised_below(lines: Sequence[str]) -> str:
+    """` (raised in src/server.js:25)`: the first frame under an error of Node that is no library's; "" without one."""
+    for line in lines:
+        if (found := NODE_FRAME.match(line)) is None:
+            if not line.lstrip().startswith("at "):
+                break
+        elif not any(part in found[1] for part in OWN_PARTS):
+            return f" (raised in {'/'.join(found[1].replace(chr(92), '/').split('/')[-2:])}:{found[2]})"
+    return ""
 
 
 def raised_at(lines: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from devenv.core.value import Value
 from devenv.host import processes
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, by_kind, forms_of_answer, names_of_entries, read_answer, unplaced
+from devenv.trace.judge.fault import last_error, raised_below
 from devenv.trace.judge.http import NEWER, is_untold, judge_http
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers import lost
@@ -405,7 +406,10 @@ def evidence(seen: Observation) -> Iterator[tuple[str, str]]:
         yield "answer", f"{status} to {answer['who']}" + (f": {answer['detail']}" if answer["detail"] else "")
     for answer in seen.output.get("later") or ():
         yield "answer", f"{answer['status']} to {answer['who']} for the next page"
-    for line in (seen.output.get("log") or ())[-SHOWN_LINES:]:
+    lines = seen.output.get("log") or ()
+    last = last_error(lines)
+    # Under an error of Node are its frames and properties: the error itself says more.
+    for line in lines[-SHOWN_LINES:] if last is None or not raised_below(lines[last + 1 :]) else lines[last : last + 1]:
         yield "log", line
 
 

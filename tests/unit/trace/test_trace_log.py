@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from devenv.trace.judge.fault import is_error_line, log_text
+from devenv.trace.layers.http import evidence
 from devenv.trace.layers.log import read_log_of
+from devenv.trace.observation import Observation
 from tests.unit.trace.judged import HEALTHY
 
 ANSWER = 'INFO:     127.0.0.1:50000 - "GET /hives HTTP/1.1" 500 Internal Server Error'
@@ -68,3 +70,28 @@ def test_an_error_is_named_with_the_line_of_the_application_that_raised_it() -> 
     assert log_text(seen) == f"{error} (raised in letters/stores.py:61)"
     seen = replace(HEALTHY, http=replace(HEALTHY.http, log=(*log[1:3], log[0], *log[4:])))
     assert log_text(seen) == error, "frames of an earlier traceback are another error's"
+
+
+NODE = """ValidationException: The table does not have the specified index: bikeId-index
+    at throwDefaultError (/srv/shop/node_modules/@smithy/smithy-client/dist-cjs/index.js:388:20)
+    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)
+    at async file:///srv/shop/src/server.js:25:23 {
+  '$fault': 'client',
+  '$metadata': {
+    httpStatusCode: 400,
+    attempts: 1,
+    totalRetryDelay: 0
+  },
+  __type: 'com.amazon.coral.validate#ValidationException'
+}"""
+
+
+def test_an_error_that_node_printed_is_named_by_its_first_line_and_the_first_frame_of_the_project() -> None:
+    message = "ValidationException: The table does not have the specified index: bikeId-index"
+    lines = ("started", *NODE.splitlines())
+    seen = replace(HEALTHY, http=replace(HEALTHY.http, log=lines))
+    assert log_text(seen) == f"the application logged: {message} (raised in src/server.js:25)"
+    assert [*evidence(Observation(output={"log": [*lines]}))] == [("log", message)]
+    without = [line for line in lines if "__type" not in line]
+    seen = replace(HEALTHY, http=replace(HEALTHY.http, log=(*without, "ready")))
+    assert log_text(seen) == f"the application logged: {message} (raised in src/server.js:25)"
