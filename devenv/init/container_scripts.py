@@ -58,8 +58,8 @@ def container_scripts(texts: Mapping[str, str], names: Iterable[str], compose: C
     for there, here, by in mounted:
         if there != FOLDER and posixpath.dirname(there) != FOLDER:
             continue
-        # Docker runs those that lie in the folder itself.
-        inside = [n for n in names if n == here or posixpath.dirname(n) == here]
+        # The image's entrypoint runs those that lie in the folder itself, not those in a folder below it.
+        inside = [n for n in names if n == here or (there == FOLDER and posixpath.dirname(n) == here)]
         for name in inside:
             # A file that is mounted under a name of its own.
             alone = name == here and there.endswith(".sql")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from devenv.init.compose import ComposeFile, read_dotenv
@@ -37,7 +37,10 @@ def merged(texts: Mapping[str, str], names: re.Pattern[str]) -> dict[str, str]:
 
 
 def named_elsewhere(texts: Mapping[str, str]) -> dict[str, str]:
-    """The variables of files such as `env/dev.env` that another file names, also by a computed name in their folder."""
+    """The variables of files such as `env/dev.env` that another file names, also by a computed name in their folder.
+
+    Without one, those of the only such file.
+    """
     found: dict[str, str] = {}
     files = [name for name in texts if ELSEWHERE.fullmatch(name.rpartition("/")[2])]
     for name in sorted(files, key=lambda each: (bool(LOCAL.fullmatch(each.rpartition("/")[2])), each)):
@@ -46,7 +49,22 @@ def named_elsewhere(texts: Mapping[str, str]) -> dict[str, str]:
         by_name = re.compile(rf"(?<![\w.-]){re.escape(base)}\b" + (f"|{computed}" if LOCAL.fullmatch(base) else ""))
         if any(by_name.search(text) for other, text in texts.items() if other.endswith(NAMING)):
             found |= read_dotenv(texts[name])
-    return found
+    return found or only_local(texts, files)
+
+
+def only_local(texts: Mapping[str, str], files: Sequence[str]) -> dict[str, str]:
+    """The variables of `env/dev.env` where it is the only file with variables for a developer's machine.
+
+    A shell or a person loads it. Not where a program names another file of its folder: that one is in use.
+    """
+    local = [name for name in files if LOCAL.fullmatch(name.rpartition("/")[2])]
+    bases = [name.rpartition("/")[2] for name in texts]
+    if len(local) != 1 or any(form.fullmatch(base) for form in (PRIVATE, SHARED) for base in bases):
+        return {}
+    folder = local[0].rpartition("/")[0].rpartition("/")[2]
+    other = re.compile(rf"(?<![\w.-]){re.escape(folder)}/[^\s'\"`]*\.env\b")
+    used = folder and any(other.search(text) for name, text in texts.items() if name.endswith(NAMING))
+    return {} if used else read_dotenv(texts[local[0]])
 
 
 def known_variables(compose: ComposeFile | None) -> dict[str, str]:

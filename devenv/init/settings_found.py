@@ -37,6 +37,9 @@ OF_DYNAMODB: Final = re.compile(r"DYNAMO|DDB", re.IGNORECASE)
 # Where the SDKs of AWS look for keys in files of the machine.
 OF_PROFILE: Final = frozenset(("AWS_PROFILE", "AWS_DEFAULT_PROFILE"))
 MODULE_SERVER: Final = ("flask", "uvicorn", "gunicorn", "hypercorn", "waitress", "http.server")
+# `POSTGRES_DATABASE=apiary` of an application that puts its address together.
+OF_DATABASE: Final = re.compile(r"(?:POSTGRES(?:QL)?|PG)_?(?:DB|DATABASE)(?:_?NAME)?", re.IGNORECASE)
+PLAIN_NAME: Final = re.compile(r"[A-Za-z_][\w-]{0,62}")
 
 
 def database_of(survey: Survey) -> tuple[str | None, str | None]:
@@ -53,6 +56,9 @@ def database_of(survey: Survey) -> tuple[str | None, str | None]:
                 user = user or url.user or None
     named = filter(None, map(npgsql_database, survey.variables.values()))
     database = database or next(named, None) or survey.variables.get("PGDATABASE")
+    database = database or next(
+        (v for n, v in survey.variables.items() if OF_DATABASE.fullmatch(n) and PLAIN_NAME.fullmatch(v)), None
+    )
     database = database or next(iter(survey.databases), None)
     user = user or survey.variables.get("PGUSER")
     return (database or "")[:63] or None, (user or "")[:63] or None

@@ -45,6 +45,23 @@ PREPARE = {
 }
 
 
+PARTS = {
+    "sql/init-de.sql": "\\i parts/1_berths.sql\n\\i parts/rows_de.sql\n",
+    "sql/init-fr.sql": "\\i parts/1_berths.sql\n\\i parts/rows_fr.sql\n",
+    "sql/parts/1_berths.sql": "CREATE TABLE berths (id int PRIMARY KEY, name text);",
+    "sql/parts/rows_de.sql": "INSERT INTO berths VALUES (1, 'Nord');",
+    "sql/parts/rows_fr.sql": "INSERT INTO berths VALUES (1, 'Ouest');",
+    "sql/Dockerfile": "FROM postgres:16\nCOPY init-de.sql /docker-entrypoint-initdb.d/init.sql\n"
+    "COPY parts /docker-entrypoint-initdb.d/parts\n",
+}
+
+
+def test_a_folder_below_the_entrypoints_is_only_what_scripts_include(tmp_path: Path) -> None:
+    settings, body = made(tmp_path, PARTS)
+    assert settings.steps.setup.files == ["sql/parts/1_berths.sql", "sql/parts/rows_de.sql"]
+    assert "sql/parts/rows_fr.sql: not loaded: only sql/init-fr.sql includes it" in body["unused"]
+
+
 @pytest.mark.parametrize(
     "files", [{"compose.yaml": BUILT, "db/Dockerfile": DOCKER}, {"db/Dockerfile": DOCKER}, {"compose.yaml": MOUNTED}]
 )

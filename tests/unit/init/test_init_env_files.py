@@ -61,6 +61,22 @@ def test_a_file_that_nothing_names_or_of_production_does_not_count(tmp_path: Pat
     assert not settings.env
 
 
+@pytest.mark.parametrize(
+    ("more", "database"),
+    [
+        ({}, "apiary"),
+        ({".env.example": "POSTGRES_DATABASE=hive\n"}, "hive"),
+        ({"config/local.env": "POSTGRES_DATABASE=hive\n"}, "postgres"),
+    ],
+)
+def test_the_only_file_for_a_developers_machine_counts_though_nothing_names_it(
+    tmp_path: Path, more: dict[str, str], database: str
+) -> None:
+    code = "import os\nname = os.environ['POSTGRES_DATABASE']\n"
+    settings, _ = made(tmp_path, {**BASE, "app.py": code, **more})
+    assert settings.postgres.database == database
+
+
 def test_a_redis_that_only_variables_tell_of(tmp_path: Path) -> None:
     example = {".env.example": "REDIS_HOST=localhost\nREDIS_PORT=6379\nACCESS_TOKEN_SECRET=change\n"}
     settings, body = made(tmp_path, {"schema.sql": BASE["schema.sql"], **example})
