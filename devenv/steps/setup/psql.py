@@ -23,7 +23,10 @@ from devenv.steps.setup.sql import CopyRows, Lines, Statement, count_blocks, nex
 INCLUDES: Final = {"i": False, "include": False, "ir": True, "include_relative": True}
 TRUE: Final = ("1", "on", "true", "yes", "t", "y")
 END_OF_ROWS: Final = late(r"^\\\.\r?$", re.MULTILINE)
-COPY: Final = late(r"\\copy\s+(?P<target>.+?)\s+from\s+(?P<source>'[^']*'|\S+)(?P<rest>.*)$", re.IGNORECASE | re.DOTALL)
+# Not `\copy (SELECT … FROM t) TO 'file'`, which writes one.
+COPY: Final = late(
+    r"\\copy\s+(?P<target>[^\s(].*?)\s+from\s+(?P<source>'[^']*'|\S+)(?P<rest>.*)$", re.IGNORECASE | re.DOTALL
+)
 # COPY of the server's: what it fills, the file, its options.
 SERVER_COPY: Final = late(
     r"COPY\s+(?P<target>(?:\w+|\"[^\"]+\")(?:\s*\.\s*(?:\w+|\"[^\"]+\"))?\s*(?:\([^()]*\))?)\s*FROM\s+"

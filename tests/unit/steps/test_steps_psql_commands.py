@@ -63,6 +63,8 @@ def test_printed_texts_are_shown_with_their_variables() -> None:
         ("\\if :{?berth} \\else \\set berth 7 \\endif\nSELECT :berth;", ["SELECT 7"], []),
         ("\\set path 'a\\\\b' \\\\ SELECT 1;", ["SELECT 1"], []),
         ("\\! ls \\\\ SELECT 1;", [], ["\\! ls \\\\ SELECT 1;"]),
+        # A query's rows go to a file.
+        ("\\copy (SELECT * FROM t) TO 'x.csv'\nSELECT 1;", ["SELECT 1"], ["\\copy (SELECT * FROM t) TO 'x.csv'"]),
         # Each of these ends the statement before it.
         ("SELECT 1 \\watch 2\nSELECT 2;", ["SELECT 2"], ["SELECT 1"]),
         ("SELECT 1 \\crosstabview\nSELECT 2;", ["SELECT 1", "SELECT 2"], []),
