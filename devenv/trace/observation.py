@@ -240,6 +240,19 @@ class Answer(Value, frozen=True):
     names: tuple[str, ...] = ()
 
 
+class UnsetVariable(Value, frozen=True):
+    """A variable that the code reads at `place` (`file:line`) and that has no value.
+
+    `meaning` is what it most likely stands for in devenv.toml; `similar` is a variable that `section` sets.
+    """
+
+    name: str
+    place: str
+    meaning: str
+    similar: str | None = None
+    section: str | None = None
+
+
 class HttpObservation(Observation, frozen=True, kw_only=True):
     """The answers to a member, to somebody without a token, to a stranger (None: not asked); the log lines meanwhile.
 
@@ -248,7 +261,7 @@ class HttpObservation(Observation, frozen=True, kw_only=True):
     the member's second page: to `anonymous` and to `stranger`. `code_changed` is a source file of the application
     that is newer than its process. `asked` are the reads of the running application for the member's request (None:
     not captured). `kept_under` is another key of the cache that has this answer, and the declared one. `token_advice`
-    is the next step where devenv's token was refused.
+    is the next step where devenv's token was refused. `unset` are variables that the application lacks, by its log.
     """
 
     member: Answer | None = None
@@ -262,6 +275,7 @@ class HttpObservation(Observation, frozen=True, kw_only=True):
     asked: tuple[StoreCall, ...] | None = None
     kept_under: tuple[str, str] | None = None
     token_advice: str | None = None
+    unset: tuple[UnsetVariable, ...] = ()
 
     def lists(self) -> tuple[tuple[Entry, ...] | None, ...]:
         """Return what all answers held."""

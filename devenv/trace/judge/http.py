@@ -53,6 +53,7 @@ from devenv.trace.judge.pages import (
     repeated_text,
 )
 from devenv.trace.judge.running import about_token, by_whom, kept_text, outside_function
+from devenv.trace.judge.settings import about_settings
 from devenv.trace.observation import Answer, Entry, NextPage, Observations, Subject
 
 REFUSALS: Final = (401, 403, 404)
@@ -156,7 +157,7 @@ def find_http(
         explain_left_out(one, subject, member.names) if one.fix in (LOG, RECORD, RECORDED) else one for one in judged
     ]
     located = [one if one.fix == ADDRESS else by_whom(outside_function(one, seen, earlier), seen) for one in named]
-    located = [about_token(one, seen) for one in located]
+    located = [about_settings(about_token(one, seen), seen) for one in located]
     explained = explain_fields(located, subject, seen.dynamodb.entries)
     found = explain_ids(explained, subject, "http", member.entries, member.names)
     blind = any(broken.layer in ("environment", "services") for broken in earlier)

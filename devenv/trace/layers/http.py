@@ -41,6 +41,7 @@ from devenv.trace.layers.pages import (
 from devenv.trace.layers.requests import needs_token, not_ours, requests_of
 from devenv.trace.layers.services import was_left_out
 from devenv.trace.layers.token_readers import refused_token
+from devenv.trace.layers.unset_variables import find_unset_variables
 from devenv.trace.observation import Answer, HttpObservation, NextPage, Observation
 from devenv.trace.question import TraceContext
 from devenv.trace.sources import newer_code
@@ -142,6 +143,7 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
             *([lost.note(len(ended), ended[-1])] if ended and words is None else []),
         ),
         code_changed=old,
+        unset=find_unset_variables(inquiry, lines),
         token_advice=refused_token(inquiry.facts.context.root) if refuses_token(inquiry, answers["member"]) else None,
     )
 
