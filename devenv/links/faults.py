@@ -62,7 +62,8 @@ class Fault:
 
     `record` is the item (None: something is missing as a whole), `attribute` the place in it, `expected` the text
     that belongs there where that is known, `edge` and `row` the link and the row it names, `partners` further items.
-    `safe`: putting `expected` in loses nothing. `recreated`: the row that an orphan most likely means.
+    `safe`: putting `expected` in loses nothing. `recreated`: the row that an orphan most likely means;
+    `elsewhere`: the other linked table that has a row with an orphan's id.
     """
 
     kind: str
@@ -79,6 +80,7 @@ class Fault:
     partners: tuple[ItemRecord, ...] = ()
     safe: bool = False
     recreated: Recreated | None = None
+    elsewhere: str | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:

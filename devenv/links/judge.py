@@ -163,5 +163,6 @@ def judge(
     doubted = {id: fault for fault in faults if fault.kind in ("near_miss", "ambiguous_row") for id in fault.subjects}
     faults = [doubt(fault, doubted) for fault in faults] if doubted else faults
     unread = Counter(count_unread(plan, records)) + Counter(count_misfits(plan, named, index))
-    causes = {**CAUSES, **explain(named, rows, seeded), **explain_mix_ups(named, faults, index, plan.groups, records)}
+    lost = explain(named, index, rows, seeded)
+    causes = {**CAUSES, **lost, **explain_mix_ups(named, faults, index, plan.groups, records)}
     return LinkJudgement(faults, causes, records, named, unread)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -21,6 +21,8 @@ from devenv.links.values import (
 
 Row = Mapping[str, Any]
 Relation = tuple[str, str]
+# So many ids are named in a cause.
+NAMED: Final = 3
 
 
 class NamedId(msgspec.Struct, frozen=True, eq=False):
@@ -53,6 +55,13 @@ class RowIndex:
     def by_id(self, edge: Edge, identifier: str) -> Row | None:
         """The row whose linked column has this id (as `canonical` writes it)."""
         return self.ids[edge.relation, edge.column].get(identifier)
+
+    def other_table(self, edge: Edge, identifier: str) -> str | None:
+        """The other linked table that has a row with this uuid: `public.tools`. A number is no evidence."""
+        if uuid_text(identifier) is None:
+            return None
+        found = (relation for (relation, _), ids in self.ids.items() if relation != edge.relation and identifier in ids)
+        return next(map(".".join, found), None)
 
     def fits(self, edge: Edge, text: str) -> bool:
         """Return True if a text has the form of the ids in the linked column.
@@ -237,15 +246,18 @@ def find_link_faults(named: Iterable[NamedId], index: RowIndex) -> Iterator[Faul
         if one.row is None:
             hints = [f"{a} {scalar_text(record.item.get(a))}" for a, _ in edge.natural if record.item.get(a)]
             beside = f" ({', '.join(hints)})" if hints else ""
+            other = index.other_table(edge, one.id)
+            instead = f"; it is the id of a row of {other}" if other else ""
             yield Fault(
                 "orphan",
                 (one.id,),
-                f"{one.id}{beside} matches no row of {edge.target}",
+                f"{one.id}{beside} matches no row of {edge.target}{instead}",
                 record,
                 edge.attribute,
                 one.field,
                 observed=one.text,
                 edge=edge,
+                elsewhere=other,
             )
             if one.field is not None:
                 record.bad |= {one.field}
@@ -372,10 +384,12 @@ def record_ids(record: ItemRecord) -> tuple[str, ...]:
 
 def explain(
     named: Iterable[NamedId],
+    index: RowIndex,
     rows: Mapping[Relation, Sequence[Row]],
     seeded: Mapping[Relation, Sequence[Row]] | None = None,
 ) -> dict[str, str]:
     """Return what the link faults have in common: class -> cause, in words, for each column that links lead to."""
+    foreign: dict[str, dict[str, str]] = {}
     targets: dict[str, dict[str, set[str]]] = {}
     empty: set[str] = set()
     for one in named:
@@ -385,10 +399,17 @@ def explain(
         ids[{"id": "known", "none": "lost"}.get(one.how, "moved")].add(one.id)
         if not rows.get(one.edge.relation):
             empty.add(one.edge.target)
+        if one.how == "none" and (other := index.other_table(one.edge, one.id)):
+            foreign.setdefault(one.edge.target, {})[one.id] = other
     moved = [explain_moved(target, ids["moved"], ids["known"]) for target, ids in targets.items() if ids["moved"]]
     lost = [
         explain_lost(
-            target, target in empty, bool(ids["known"] or ids["moved"]), ids["lost"] & loaded_ids(target, seeded or {})
+            target,
+            ids["lost"],
+            empty=target in empty,
+            others=bool(ids["known"] or ids["moved"]),
+            loaded=loaded_ids(target, seeded or {}),
+            foreign=foreign.get(target, {}),
         )
         for target, ids in targets.items()
         if ids["lost"]
@@ -417,14 +438,27 @@ def loaded_ids(target: str, seeded: Mapping[Relation, Sequence[Row]]) -> set[str
     return {canonical(row.get(column) or "") for row in found}
 
 
-def explain_lost(target: str, empty: bool, others: bool, loaded: Sequence[str] | set[str] = ()) -> str:
-    """Why ids in items name nothing. `loaded` are those of rows that setup loaded."""
-    if loaded and not empty:
-        number = "a row that setup loaded has" if len(loaded) == 1 else f"{len(loaded)} rows that setup loaded have"
-        return f"{number} since been deleted: {', '.join(sorted(loaded)[:3])}"
+def explain_lost(
+    target: str, lost: set[str], *, empty: bool, others: bool, loaded: set[str], foreign: Mapping[str, str]
+) -> str:
+    """Why ids in items name nothing. `loaded` are those of rows that setup loaded, `foreign` id -> another table."""
+    table = target.rpartition(".")[0]
     if empty:
-        return f"{target.rpartition('.')[0]} has no rows: either it was not loaded, or this is the wrong database"
+        return f"{table} has no rows: either it was not loaded, or this is the wrong database"
+    told = []
+    if deleted := sorted(lost & loaded):
+        number = "a row that setup loaded has" if len(deleted) == 1 else f"{len(deleted)} rows that setup loaded have"
+        told.append(f"{number} since been deleted: {', '.join(deleted[:NAMED])}")
+    wrong = sorted((lost & foreign.keys()) - loaded)
+    told += [f"{id} is the id of a row of {foreign[id]}, not of {table}" for id in wrong[:NAMED]]
+    if len(wrong) > NAMED:
+        told.append(f"{len(wrong) - NAMED} more ids are those of other tables")
+    if not lost - loaded - foreign.keys():
+        return "; ".join(told)
+    if told:
+        rest = f"either rows of {table} were deleted without their items, or ids were typed by hand"
+        return f"{'; '.join(told)}; the other ids: {rest}"
     if not others:
         cause = "either the items belong to another database, or all rows changed"
         return f"no id in DynamoDB matches a row of {target}: {cause}"
-    return f"either rows of {target.rpartition('.')[0]} were deleted without their items, or ids were typed by hand"
+    return f"either rows of {table} were deleted without their items, or ids were typed by hand"

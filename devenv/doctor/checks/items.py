@@ -23,6 +23,7 @@ from devenv.links.recreated import declare
 from devenv.links.renamed import renamed_rows
 from devenv.links.resolve import other_id
 from devenv.links.values import canonical, scalar_text
+from devenv.stores.postgres.catalog import Table
 
 # The checks that say why rows cannot be read.
 ROWS: Final = ("SVC001", "SCH004")
@@ -44,7 +45,7 @@ BY_HAND: Final[Mapping[str, str]] = {
     "stale_preview": "write the newest entry's time and preview into the member item",
     "missing_item": "write the lost entry again, or write the newest entry's time and preview into the member item",
     "duplicate": "delete one of them",
-    "orphan": "restore the row, or delete the items that refer to it",
+    "orphan": "correct the id in the item, restore the row, or delete the items that refer to it",
     "future_time": "correct the time, or delete the item",
 }
 
@@ -268,22 +269,8 @@ def follows(facts: DoctorFacts) -> bool:
 
 def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     """Return what a person can do about the first of these faults, which none but a person can mend."""
-    if found := renamed_rows(faults, facts.renamed()):
-        left = sum(fault.subjects[0] not in found for fault in faults)
-        fix = undo_renaming(facts.postgres().catalog, list(found.values()))
-        more = f". Then run `devenv doctor` again for the other {number_of(left, 'fault')}" if left else ""
-        return Fix(fix.text + more, fix.command)
-    if lost := list(lost_rows(facts, faults)):
-        relation, column, ids = lost[0]
-        return Fix("insert the missing rows as setup loaded them; no data is lost", restoration(relation, column, ids))
-    rows = [fault for fault in faults if fault.kind in ("ambiguous_row", "near_miss", "missing_row")]
-    if rows:
-        text = (
-            "insert it again"
-            if rows[0].kind == "missing_row"
-            else "give one row another natural key, and make it UNIQUE"
-        )
-        return Fix(text, look_up(facts, rows[0]))
+    if fix := row_remedy(facts, faults):
+        return fix
     if wrong := find_misdeclared(facts, faults):
         told = [each.sentence(facts) for each in wrong]
         left = len(faults) - sum(len(each.faults) for each in wrong)
@@ -334,6 +321,44 @@ def right_id(facts: DoctorFacts, faults: Sequence[Fault], orphan: Fault) -> Fix 
         lost = may_load(facts.context.settings.steps, "row")
         return Fix(
             f"correct the id in {line}, then run the command: it loads the item again. Or restore the row{lost}", again
+        )
+    return correct_id(faults)
+
+
+def row_remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix | None:
+    """The remedy where it is known what became of a row, or which row an id is of; else None."""
+    if found := renamed_rows(faults, facts.renamed()):
+        left = sum(fault.subjects[0] not in found for fault in faults)
+        fix = undo_renaming(facts.postgres().catalog, list(found.values()))
+        more = f". Then run `devenv doctor` again for the other {number_of(left, 'fault')}" if left else ""
+        return Fix(fix.text + more, fix.command)
+    if lost := list(lost_rows(facts, faults)):
+        relation, column, ids = lost[0]
+        declared = facts.postgres().catalog.table(relation)
+        command = restoration(relation, column, ids, declared)
+        return Fix("insert the missing rows as setup loaded them; no data is lost", command)
+    rows = [fault for fault in faults if fault.kind in ("ambiguous_row", "near_miss", "missing_row")]
+    if rows:
+        text = (
+            "insert it again"
+            if rows[0].kind == "missing_row"
+            else "give one row another natural key, and make it UNIQUE"
+        )
+        return Fix(text, look_up(facts, rows[0]))
+    return None
+
+
+def correct_id(faults: Sequence[Fault]) -> Fix | None:
+    """The remedy where an orphan has the id of a row of another table; else None."""
+    for fault in faults:
+        if fault.elsewhere is None or fault.edge is None or fault.record is None or not fault.record.key:
+            continue
+        place = f"`{fault.attribute}` of {fault.record.table} {short_key(fault.record)}"
+        left = f". Then run `devenv doctor` again for the other {number_of(len(faults) - 1, 'fault')}"
+        return Fix(
+            f"write the id of a row of {'.'.join(fault.edge.relation)} into {place}, and correct it in the code or "
+            f"seed that wrote it. The command shows the item{left if len(faults) > 1 else ''}",
+            selection(fault.record),
         )
     return None
 
@@ -389,11 +414,13 @@ def lost_rows(facts: DoctorFacts, faults: Sequence[Fault]) -> Iterator[tuple[Rel
 
     A row whose id was changed since it was loaded is found by its natural key, which the items carry.
     """
-    missing = {s for fault in faults if fault.kind in ("orphan", "missing_row") for s in fault.subjects[:1]}
-    if not missing:
+    wanted = [fault for fault in faults if fault.kind in ("orphan", "missing_row") and fault.subjects]
+    if not wanted:
         return
     found = facts.postgres()
     for edge in {(edge.relation, edge.column): edge for edge in facts.plan.edges}.values():
+        place = (edge.relation, edge.column)
+        missing = {f.subjects[0] for f in wanted if f.edge is None or (f.edge.relation, f.edge.column) == place}
         loaded = {canonical(row.get(edge.column) or ""): row for row in found.seeded.get(edge.relation, ())}
         here = {canonical(row[edge.column]) for row in found.rows.get(edge.relation, ())}
         here |= facts.renamed().get((edge.relation, edge.column), {}).keys()
@@ -411,15 +438,26 @@ def lost_rows(facts: DoctorFacts, faults: Sequence[Fault]) -> Iterator[tuple[Rel
             yield edge.relation, edge.column, {old: new for new, old in sorted(lost.items())}
 
 
-def restoration(relation: Relation, column: str, ids: Mapping[str, str]) -> str:
-    """The command that inserts rows as setup recorded them, by old id, under the new one. Those that are there stay."""
+def restoration(relation: Relation, column: str, ids: Mapping[str, str], declared: Table | None = None) -> str:
+    """The command that inserts rows as setup recorded them, by old id, under the new one. Those that are there stay.
+
+    Postgres refuses values for the generated columns of the `declared` table; those of identity columns it takes with
+    OVERRIDING SYSTEM VALUE only.
+    """
+    columns = declared.columns if declared else ()
+    own = [name(each.name) for each in columns if not each.computed]
+    into, chosen = "", "made.*"
+    if len(own) < len(columns):
+        into, chosen = f" ({', '.join(own)})", ", ".join(f"made.{each}" for each in own)
+    if any(each.made == "identity" for each in columns):
+        into += " OVERRIDING SYSTEM VALUE"
     schema, table = relation
     title = f"{name(schema)}.{name(table)}"
     wanted = ", ".join(f"({text(old)}, {text(new)})" for old, new in ids.items())
     recorded = f'devenv.seeded AS s JOIN (VALUES {wanted}) AS w (old, new) ON s."row"->>{text(column)} = w.old'
     made = f'jsonb_populate_record(NULL::{title}, s."row" || jsonb_build_object({text(column)}, w.new)) AS made'
     here = f's."schema"={text(schema)} AND s."table"={text(table)}'
-    statement = f"INSERT INTO {title} SELECT made.* FROM {recorded}, {made} WHERE {here} ON CONFLICT DO NOTHING"  # noqa: S608
+    statement = f"INSERT INTO {title}{into} SELECT {chosen} FROM {recorded}, {made} WHERE {here} ON CONFLICT DO NOTHING"  # noqa: S608
     return f"devenv db --write {word(statement)}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -31,6 +32,7 @@ from devenv.trace.observation import Observation, PostgresObservation
 from devenv.trace.question import TraceContext
 
 if TYPE_CHECKING:
+    from devenv.stores.postgres.catalog import Catalog
     from devenv.stores.postgres.client import Connection
 
 Row = Mapping[str, Any]
@@ -320,14 +322,14 @@ def masked(row: Mapping[str, str] | None) -> dict[str, str] | None:
 def no_row(inquiry: TraceContext, text: str) -> tuple[str, Fix]:
     """Why the subject has no row, and what helps: nothing is loaded again for an id that may be mistyped."""
     value = inquiry.question.identifier
-    seeded = inquiry.facts.postgres().seeded
+    read_rows = inquiry.facts.postgres()
     loaded = [
         (relation, column, str(cell), row)
-        for relation, rows in seeded.items()
-        if value and relation[1] in text
+        for relation, rows in read_rows.seeded.items()
+        if value and names_table(text, relation)
         for row in rows
         for column, cell in row.items()
-        if canonical(str(cell)) == canonical(value)
+        if canonical(str(cell)) == canonical(value) and is_key(read_rows.catalog, relation, column)
     ]
     if loaded and not any(is_there(inquiry, relation, column, text) for relation, column, text, _ in loaded):
         return explain_lost(inquiry, [((relation, column), text, row) for relation, column, text, row in loaded])
@@ -337,12 +339,35 @@ def no_row(inquiry: TraceContext, text: str) -> tuple[str, Fix]:
         other = another_id(inquiry)
     except StoreError:
         other = None
+    table = next(
+        (
+            ".".join(edge.relation)
+            for edge in inquiry.facts.plan.edges
+            if value and uuid_text(value) and not names_table(text, edge.relation)
+            for row in read_rows.rows.get(edge.relation, ())
+            if canonical(row[edge.column]) == canonical(value)
+        ),
+        None,
+    )
+    if table and other is not None:
+        return f"it is the id of a row of {table}", other
     again = may_load(inquiry.settings.steps, "row")
     if not value or other is None:
         return "the rows do not match what the request needs", Fix(
             f"correct `sql` in devenv.toml, or add the row{again}"
         )
     return "either the id is wrong, or its row was deleted", Fix(other.text + again, other.command)
+
+
+def names_table(text: str, relation: tuple[str, str]) -> bool:
+    """Return True if the SQL has the table's name as a word."""
+    return re.search(rf"(?<!\w){re.escape(relation[1])}(?!\w)", text, re.IGNORECASE) is not None
+
+
+def is_key(catalog: Catalog, relation: tuple[str, str], column: str) -> bool:
+    """Return True if a unique key of the table has this column; without a key each column may tell rows apart."""
+    table = catalog.table(relation)
+    return table is None or not table.keys or any(column in key for key in table.keys)
 
 
 def explain_lost(inquiry: TraceContext, loaded: Sequence[tuple[Place, str, Row]]) -> tuple[str, Fix]:

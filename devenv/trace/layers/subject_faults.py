@@ -8,6 +8,7 @@ from typing import Final
 
 from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix
+from devenv.doctor.checks.items import correct_id
 from devenv.doctor.checks.renamed_rows import undo_renaming
 from devenv.doctor.checks.step_programs import may_load
 from devenv.links.faults import places_text
@@ -42,9 +43,7 @@ def own_findings(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectI
         elif renamed:
             fix = undo_renaming(inquiry.facts.postgres().catalog, list(renamed.values()))
         else:
-            fix = RESTORE if was_seeded(inquiry, folded) else remedy(folded)
-            if folded.kind == "orphan" and fix is not RESTORE:
-                fix = replace(fix, text=fix.text + may_load(inquiry.settings.steps, "row"))
+            fix = restoring(inquiry, folded)
         text = f"{folded.summary}{places_text(folded.faults)}"
         apart = unshown_values(folded.faults, kind_names(inquiry))
         yield Finding(folded.kind, text, folded.cause, fix, folded.subjects, frozenset(about), unshown=apart)
@@ -60,16 +59,33 @@ def unshown_values(faults: Sequence[Fault], kinds: Collection[str]) -> frozenset
     return frozenset(fault.observed for fault in faults if fault.observed)
 
 
+def restoring(inquiry: TraceContext, folded: Folded) -> Fix:
+    """The fix where a row may be missing: to restore it if setup loaded it, to correct an id of another table."""
+    if was_seeded(inquiry, folded):
+        return RESTORE
+    if folded.kind != "orphan":
+        return remedy(folded)
+    if fix := correct_id(folded.faults):
+        return fix
+    fix = remedy(folded)
+    return replace(fix, text=fix.text + may_load(inquiry.settings.steps, "row"))
+
+
 def was_seeded(inquiry: TraceContext, folded: Folded) -> bool:
-    """Return True if faults are about rows that setup loaded and that were deleted since."""
+    """Return True if faults are about rows that setup loaded into the linked table and that were deleted since."""
     if folded.kind not in ("orphan", "missing_row"):
         return False
     try:
         seeded = inquiry.facts.postgres().seeded
     except StoreError:
         return False
-    ids = {canonical(str(text)) for rows in seeded.values() for row in rows for text in row.values() if text}
-    return all(fault.subjects[0] in ids for fault in folded.faults)
+    places = {(edge.relation, edge.column) for edge in inquiry.facts.plan.edges}
+    loaded = {place: {canonical(row.get(place[1]) or "") for row in seeded.get(place[0], ())} for place in places}
+    everywhere = {id for ids in loaded.values() for id in ids}
+    return all(
+        fault.subjects[0] in (loaded[fault.edge.relation, fault.edge.column] if fault.edge else everywhere)
+        for fault in folded.faults
+    )
 
 
 def kind_names(inquiry: TraceContext) -> set[str]:
