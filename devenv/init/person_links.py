@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from devenv.init.entities import ID_NAMES, PLACE, UUID, FoundEntity, free_name, singular, snake
+from devenv.init.key_places import LONG_NUMBER
 from devenv.init.link_names import NUMBERS
 from devenv.init.people import PEOPLE, is_people
 from devenv.init.propose import (
@@ -84,6 +85,9 @@ def person_links(
         link = make_link(entity, field, found.table, found.column, f"{word}{{}}" if word else None) if found else None
         if found is None or link is None or any(bare(each) == bare(link.source) for each in known):
             continue
+        column = found.table.column(found.column)
+        if column and NUMBERS.search(column.type) and kind.rstrip("?") == "uuid":
+            continue
         if found.column != id_of(found.table) and leads_to(entity, found.table, (*links, *made)):
             continue  # A copy of a column of the row that another attribute refers to.
         known.append(link.source)
@@ -122,8 +126,9 @@ def by_values(values: set[str], rows: KnownRows, people: Sequence[DeclaredTable]
         (table, c.name) for table in people or rows.tables for c in table.columns if c.unique or c.name == id_of(table)
     ]
     numbers = all(value.isdigit() for value in values)
-    # Small numbers and single letters are everywhere.
-    telling = all(len(value) >= FEWEST for value in values) or (len(people) == 1 and numbers)
+    # Single letters and small numbers are everywhere: these count only where a name suggests a person, too.
+    telling = all(len(value) >= (LONG_NUMBER if numbers else FEWEST) for value in values)
+    telling = telling or (len(people) == 1 and numbers)
     whole = [(table, column) for table, column in unique if values <= rows.of(table, column)]
     if values and telling and len(whole) == 1:
         yield RowsMeant(*whole[0], "All its values in the seeds are in this column.", sure=bool(people) and not numbers)

@@ -156,7 +156,8 @@ def links_by_name(
     for is_meant in (is_called_after, is_called_alike):
         for entity, field in seen:
             for table, column in columns:
-                if (entity.name, field) in texts and (table.name, column) in numbers:
+                text = (entity.name, field) in texts or entity.attributes[field].rstrip("?") in ("uuid", "time")
+                if text and (table.name, column) in numbers:
                     continue
                 if is_meant(field, table, column) and (link := make_link(entity, field, table, column)):
                     yield link
@@ -172,8 +173,12 @@ def links_by_name(
 
 
 def are_texts(values: set[str]) -> bool:
-    """Return True if none of the values can be a number, or stands for one: `heather-moor` is no id of a serial."""
-    return bool(values) and not any(value.isdigit() or "${" in value for value in values)
+    """Return True if most values are no number, and none stands for one: `heather-moor` is no id of a serial.
+
+    Of random texts such as `7f3a` some have digits only.
+    """
+    digits = sum(value.isdigit() for value in values)
+    return 2 * digits < len(values) and not any("${" in value for value in values)
 
 
 def values_of(entity: FoundEntity, field: str, items: Iterable[tuple[str, Mapping[str, Any]]]) -> set[str]:
