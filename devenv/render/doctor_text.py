@@ -53,7 +53,7 @@ def doctor_text(report: Report, verbose: bool) -> list[str]:
         left = (
             number_of(len(rows["fail"]), "failure is", "failures are") + " left: " if done else "nothing was repaired: "
         )
-        lines.append(f"{left}--fix makes only changes that lose no data")
+        lines.append(f"{left}--fix changes no rows, and items only where no data is lost")
     lines += [*failures, *(line for check in rows["warn"] for line in check_lines(check, verbose))]
     if verbose:
         lines += [line for check in (*rows["ok"], *rows["skip"]) for line in check_lines(check, verbose)]

@@ -53,7 +53,7 @@ REFUSED = [
     pytest.param(
         ITEMS, swap("[handle=jonas].uuid", "[handle=nobody].uuid"), 8, [ITEMS, "nobody", "jonas"], id="unknown-handle"
     ),
-    pytest.param(ITEMS, swap('"sk":', '"ks":'), 2, [ITEMS, "item 1", "no sk", "cruddur-messages"], id="no-key"),
+    pytest.param(ITEMS, swap('"sk":', '"ks":'), 2, [ITEMS, "item 1", "no `sk`", "cruddur-messages"], id="no-key"),
     pytest.param(ITEMS, swap('"sk": "', '"sk": 5, "x": "'), 2, [ITEMS, "item 1", "sk", "text"], id="number-for-text"),
     pytest.param(
         ITEMS,

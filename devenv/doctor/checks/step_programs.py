@@ -25,5 +25,5 @@ def may_load(steps: Steps, thing: str) -> str:
 
 
 def shown(command: Iterable[str]) -> str:
-    """A command without its secrets."""
-    return shlex.join(mask_words("", command))
+    """A command without its secrets, and with the name of the project's interpreter."""
+    return shlex.join("python" if each == "{python}" else each for each in mask_words("", command))

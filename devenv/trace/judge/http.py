@@ -31,6 +31,7 @@ from devenv.trace.judge.fault import (
     without,
     wrong_order,
 )
+from devenv.trace.judge.giver import all_lost, gives, gives_not, name_of
 from devenv.trace.judge.identity import explain_fields, explain_ids, explain_left_out, place_of_list
 from devenv.trace.judge.library import is_member
 from devenv.trace.judge.pages import (
@@ -69,7 +70,6 @@ SERVER_FAILED: Final = 500
 MEDIA: Final = Fix("let the route, or a proxy in front of it, send Content-Type: application/json")
 READABLE: Final = Fix("let the route, or a proxy in front of it, send whole JSON in UTF-8")
 ENCODED: Final = Fix("send no Content-Encoding unless the request's Accept-Encoding names it")
-ALL_LOST: Final = "the list is lost between function and answer"
 LOG: Final = Fix("read the application's log", "devenv logs backend --tail 50")
 RECORD: Final = Fix("record the calls of the route, then trace again: `devenv requests` lists them", "devenv up --tap")
 RECORDED: Final = Fix("compare the calls of the route, which the tap recorded, with its answer", "devenv requests")
@@ -312,20 +312,20 @@ def judge_list(
         yield http_fault(seen, "cursor", text, cause, between, "missing", fix=CONTINUE if gap else None)
         yield from repeats if gap_first else []
     elif between.extra and not between.pairs:
-        text = f"the API returns {count(len(entries))}, none of which the function returns"
+        text = f"the API returns {count(len(entries))}, none of which {gives(seen)}"
         yield http_fault(seen, "body_changed", text, said, between, "mutated")
     elif between.missing:
         logged = any(is_error_line(line) for line in seen.http.log or ())
-        share = share_of(len(entries), len(expected), between, "the function does not return")
+        share = share_of(len(entries), len(expected), between, gives_not(seen))
         head = f"the API returns {share}"
         if not entries and logged:
             yield http_fault(seen, "status", f"{head}: an error is answered as {member.status}", said, between)
         else:
-            part = which_part(subject, expected, between, first_page(member)) if entries else ALL_LOST
+            part = which_part(subject, expected, between, first_page(member)) if entries else all_lost(seen)
             part = ends_text(subject, member, between.missing) or ended_text(member, part)
             yield http_fault(seen, "items_lost", head, part, between, "missing")
     elif between.extra:
-        text = f"the API returns {count(len(between.extra))} that the function does not return"
+        text = f"the API returns {count(len(between.extra))} that {gives_not(seen)}"
         yield http_fault(seen, "body_changed", text, said, between, "extra")
     elif between.changed:
         where = on_pages(member, [change.id for change in between.changed])
@@ -334,7 +334,7 @@ def judge_list(
             said = said or "its code, or its query for these rows, is wrong"
         yield http_fault(seen, "body_changed", text, said, between, "mutated")
     else:
-        wanted = wrong_order(subject, "http", entries, expected, between, "the function")
+        wanted = wrong_order(subject, "http", entries, expected, between, name_of(seen))
         if wanted is not None:
             broken = [
                 one.id or "?"

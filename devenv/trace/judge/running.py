@@ -17,6 +17,8 @@ from devenv.trace.observation import Answer, Observations, Ran
 KINDS: Final = frozenset(["items_lost", "body_changed", "not_authorised", "status"])
 # An earlier fault of these layers explains a wrong answer.
 BLAMED: Final = frozenset(["environment", "services", "postgres", "pattern", "library", "cache"])
+# So does an item without its row, or a row that is gone, whose advice cures it.
+LOST: Final = frozenset(["orphan", "missing_row"])
 # So many alike reads for one request are one per entry.
 OFTEN: Final = 10
 PARAMETER: Final = late(r"%\(\w+\)s|%s|\$\d+|(?<!:):\w+|\?")
@@ -54,7 +56,7 @@ def outside_function(finding: LayerFinding, seen: Observations, earlier: Sequenc
         return finding
     if any(run.outcome != "returned" for run in (ran, *(guard for guard, _ in library.guards))):
         return finding
-    if any(one.layer in BLAMED for one in earlier):
+    if any(one.layer in BLAMED or one.kind in LOST for one in earlier):
         return finding
     # A list that ends like a page is the route's, whatever the process keeps.
     if (finding.cause or "").endswith((ONE_PAGE, NO_NEXT, NO_NEW)):

@@ -23,6 +23,11 @@ SEED_RUNS = "`devenv seed` empties the tables of DynamoDB and runs `npm run seed
         ("row", SEED, f". If the row was deleted: {SEED_RUNS}, which may load it again"),
         ("row", SETUP | SEED, f". If the row was deleted: {SETUP_RUNS} and {SEED_RUNS}; either may load it again"),
         ("item", SETUP, ""),
+        (
+            "item",
+            {"seed": {"command": ["{python}", "load.py"]}},
+            f". If the item was deleted: {SEED_RUNS.replace('npm run seed', 'python load.py')}, which may load it again",
+        ),
         ("item", SETUP | SEED, f". If the item was deleted: {SEED_RUNS}, which may load it again"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from devenv.core.model import Finding, Fix
 from devenv.trace.answers import Form, read_answer
 from devenv.trace.difference import compare
 from devenv.trace.judge.fault import changed_text
@@ -431,6 +432,33 @@ def test_a_wrong_answer_of_a_right_function_is_placed_in_the_process_or_the_rout
         assert "list_letters() is correct when called in a new process" in first.cause
         assert first.fix is not None
         assert first.fix.command == "devenv restart backend"
+
+
+def test_without_a_function_the_answer_is_compared_with_the_stores() -> None:
+    alone = replace(HEALTHY, library=replace(HEALTHY.library, ran=None))
+    for entries, told in (
+        ((), "the list is lost between the stores and the answer"),
+        ((*STORED[:4], entry(9, by="x")), "and 1 entry that devenv does not read from the stores"),
+        ((entry(9, by="x"),), "none of which devenv reads from the stores"),
+        ((*STORED, entry(9, by="x")), "returns 1 entry that devenv does not read from the stores"),
+    ):
+        first = judge(SUBJECT, with_member(alone, entries=entries)).first
+        assert first is not None
+        assert told in f"{first.summary}; {first.cause}"
+        assert "function" not in f"{first.summary}; {first.cause}"
+    assert "between the function and the answer" in (judge(SUBJECT, with_member(entries=())).first.cause or "")  # type: ignore[union-attr]
+
+
+def test_a_restart_is_not_offered_where_an_item_without_its_row_explains_the_answer() -> None:
+    lost = Finding("orphan", "1 id: u-9 matches no row", None, Fix("restore the row", "devenv up"), ("u-9",))
+    for status, entries in ((200, STORED[:-1]), (401, None)):
+        seen = with_member(status=status, entries=entries)
+        seen = replace(seen, cross_store=replace(seen.cross_store, findings=(lost,)))
+        found = judge(SUBJECT, seen)
+        assert found.first is not None
+        assert found.first.kind == "orphan"
+        fixes = [one.fix.command for one in found.also if one.fix]
+        assert "devenv restart backend" not in fixes
 
 
 def test_where_the_log_tells_an_error_or_entries_only_look_different_the_place_is_not_guessed() -> None:
