@@ -309,13 +309,11 @@ def summarize(seen: Observation) -> str:
         return f"{head} is connected to this project's stores"
     if proven:
         shown = " and ".join(map(SHOWN.__getitem__, proven))
-        own = "store" if len(open_) == 1 else "stores"
-        rest = f"for {' and '.join(open_)}, only the variables that it was started with point to this project's {own}"
-        return f"{head} is connected to {shown}; {rest} (not verified)"
-    return (
-        f"{head}: the variables that it was started with point to this project's stores (not verified: no open"
-        " connection seen)"
-    )
+        are, own = ("is", "store") if len(open_) == 1 else ("are", "stores")
+        rest = f"only variables of the process point to this project's {own}"
+        return f"{head} is connected to {shown}; {' and '.join(open_)} {are} not verified: {rest}"
+    # The reservation stands in front: a terminal cuts the end.
+    return f"{head} is not verified (no open connection); its variables point to this project's stores"
 
 
 def evidence(seen: Observation) -> Iterator[tuple[str, str]]:

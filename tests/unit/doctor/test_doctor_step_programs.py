@@ -25,8 +25,8 @@ SEED_RUNS = "`devenv seed` empties the tables of DynamoDB and runs `npm run seed
         ("item", SETUP, ""),
         (
             "item",
-            {"seed": {"command": ["{python}", "load.py"]}},
-            f". If the item was deleted: {SEED_RUNS.replace('npm run seed', 'python load.py')}, which may load it again",
+            {"seed": {"command": ["{python}", "a.py"]}},
+            f". If the item was deleted: {SEED_RUNS.replace('npm run seed', 'python a.py')}, which may load it again",
         ),
         ("item", SETUP | SEED, f". If the item was deleted: {SEED_RUNS}, which may load it again"),
     ],

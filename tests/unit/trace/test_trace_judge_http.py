@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from devenv.core.model import Finding, Fix
+from devenv.core.model import Fix
 from devenv.trace.answers import Form, read_answer
 from devenv.trace.difference import compare
 from devenv.trace.judge.fault import changed_text
