@@ -18,6 +18,7 @@ from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, par
 from devenv.init.javascript_helpers import JsHelper, by_name, helper_of, helpers_through, request_in, taken_over
 from devenv.init.javascript_items import is_answer, script_items, script_texts
 from devenv.init.javascript_models import read_declared
+from devenv.init.javascript_results import handler_results, results_in, with_mapper
 from devenv.init.javascript_routes import begin, end, prefix_of, read_mounts, read_routes
 from devenv.init.javascript_rows import rows_of
 from devenv.init.javascript_tables import MAKES, is_request, read_tables
@@ -237,7 +238,9 @@ def read_script(
             request = request_at(parser, opening, scope, last=token.text == "paginateQuery")
             call = as_call(READS[token.text], request, script.line(at)) if request else None
             pages = "ExclusiveStartKey" in script.text[begin(script, block) : end(script, block)]
-            query = read_query(call, function, scope, pages) if call else None
+            lists = not block and READS[token.text] != "get_item"
+            asker = replace(function, results=handler_results(script, at)) if lists else function
+            query = read_query(call, asker, scope, pages) if call else None
             queries += [query] if query else []
             given = request or open_request(parser, opening)
             if block and given:
@@ -373,18 +376,8 @@ def objects(script: JsScript, parser: JsParser) -> Iterator[tuple[ast.Dict, JsFu
 
 def describe(file: str, script: JsScript, block: JsFunction, scope: Scope) -> Function:
     """Return what a function takes, gives back and calls."""
-    results: dict[str, str] = {}
-    parser = JsParser(script)
     words = [script.word(at) for at in range(block.begin, block.end + 1)]
-    behind = block.begin
-    for at in range(block.begin, block.end):
-        if at >= behind and script.word(at) == "{" and script.word(at - 1) in ("(", "=", ",", ":", "[", "return", "?"):
-            node, _ = parser.object(at, 0)
-            if any(isinstance(key, ast.Constant) and key.value == "TableName" for key in getattr(node, "keys", ())):
-                behind = script.partners.get(at, at)  # A request is no answer: `TableName: config.table`.
-                continue
-            found = read_fields(node, taken_apart(parser, at)) if isinstance(node, ast.Dict) else {}
-            results = found if len(found) > len(results) else results
+    results = results_in(script, block.begin, block.end)
     names = [w for w, following in pairwise(words) if following == "(" and re.match(r"[A-Za-z_$]", w)]
     return Function(
         file,
@@ -398,62 +391,6 @@ def describe(file: str, script: JsScript, block: JsFunction, scope: Scope) -> Fu
         frozenset(block.optional) | tested(script, block),
         block.taken_apart,
     )
-
-
-def with_mapper(
-    script: JsScript, block: JsFunction, function: Function, functions: Mapping[JsFunction, Function]
-) -> Function:
-    """A function that gives `Items.map(view)`, with the fields of what `view` makes of an item."""
-    text = script.text[begin(script, block) : end(script, block)]
-    found = re.search(r"Items\b[^;\n]*\.map\(\s*(\w+)\s*\)", text)
-    own = [each for other, each in functions.items() if found and each.short == found[1] and other is not block]
-    if function.results or len(own) != 1 or not own[0].results:
-        return function
-    return replace(function, results=own[0].results, whole=False)
-
-
-def taken_apart(parser: JsParser, at: int) -> dict[str, str]:
-    """name -> attribute of an item that an arrow function takes apart: `({ book_isbn, stars: n }) => ({ … })`."""
-    words = [parser.script.word(at - n) for n in (3, 2, 1)]
-    opening = next((first for first, last in parser.script.partners.items() if last == at - 3), at)
-    if words != [")", "=>", "("] or parser.script.word(opening + 1) != "{":
-        return {}
-    node, _ = parser.object(opening + 1, 0)
-    pairs = zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ()
-    return {v.id: str(k.value) for k, v in pairs if isinstance(k, ast.Constant) and isinstance(v, ast.Name)}
-
-
-def read_fields(node: ast.Dict, names: Mapping[str, str]) -> dict[str, str]:
-    """field -> attribute of an object like `{ uuid: item.message_uuid }` or `{ uuid: item.message_uuid.S }`.
-
-    `names` are those of an item's attributes.
-    """
-    found: dict[str, str] = {}
-    for key, value in zip(node.keys, node.values, strict=True):
-        match value:
-            case ast.Subscript(
-                value=ast.Subscript(slice=ast.Constant(value=str(name))), slice=ast.Constant(value="S" | "N")
-            ):
-                attribute = name
-            case ast.Subscript(value=ast.Name(id=item), slice=ast.Constant(value=str(name))) if item not in (
-                "req",
-                "res",
-            ):
-                attribute = name
-            case ast.Name(id=name) if name in names:
-                attribute = names[name]
-            case ast.Call(
-                func=ast.Attribute(
-                    value=ast.Subscript(value=ast.Name(), slice=ast.Constant(value=str(name))),
-                    attr="slice" | "replace" | "substring",
-                )
-            ):
-                attribute = f"{{{name}}}"  # The part of a key behind its word.
-            case _:
-                continue
-        if isinstance(key, ast.Constant):
-            found[str(key.value)] = attribute
-    return found
 
 
 # --- routes
