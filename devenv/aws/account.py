@@ -147,7 +147,7 @@ class AwsAccount:
         try:
             source = f"account {self.identity()}"
         except Unasked as error:
-            return unreadable("", f"the account was not read: {error}")
+            return unreadable("", f"the AWS account was not read: {error}")
         readers: dict[Topic, Callable[[str], Surroundings]] = {
             "cloudtrail": self._trails,
             "endpoints": self._endpoints,

@@ -11,6 +11,7 @@ import msgspec
 from devenv.aws.documents import READS, TOUCHING, WRITES, allowed, open_texts, resources, table_arn, table_of
 from devenv.aws.surroundings import PolicyHolder, Surroundings, VpcEndpoint, is_open
 from devenv.aws.trails import logs_data, unlogged
+from devenv.core.plural import tables_named
 
 ITEMS: Final = (*READS, *WRITES)
 Regions = Mapping[str, Sequence[str]]
@@ -91,7 +92,7 @@ def judge_endpoints(found: Surroundings, tables: Sequence[str]) -> DemandOutcome
             judged.add(judge_endpoint(each, tables))
     if not judged.unclear and (closed := [table for table in tables if table not in served]):
         names = ", ".join(each.where for each in gateways)
-        judged.fault(f"{names}: the policy does not let {', '.join(closed)} through", names)
+        judged.fault(f"{names}: the policy allows no requests to {tables_named(closed)}", names)
     return judged
 
 
@@ -110,16 +111,19 @@ def judge_endpoint(endpoint: VpcEndpoint, tables: Sequence[str]) -> DemandOutcom
     if endpoint.routes == 0:
         judged.fault(f"{where} has no route table, so no traffic uses it", where)
     if endpoint.policy is None:
-        judged.fault(f"{where} has the default policy, which lets every table of every account through", where)
+        judged.fault(f"{where} has the default policy, which allows requests to every table of every account", where)
         return judged
     patterns = list(resources(endpoint.policy, ITEMS))
     wide = dict.fromkeys(each for each in patterns if not is_open(each) and not is_ours(each, tables))
     if wide:
-        judged.fault(f"{where}: its policy lets {', '.join(wide)} through, more than the project's tables", where)
+        judged.fault(
+            f"{where}: its policy allows requests to {', '.join(wide)}, so to more than the project's tables",
+            where,
+        )
     if open_ := list(open_texts(endpoint.policy)):
         judged.unclear.append(f"{where}: its policy is computed ({open_[0]})")
     if not judged.bad and not judged.unclear:
-        judged.good.append(f"{where} lets {', '.join(lets_through(endpoint, tables))} through and nothing else")
+        judged.good.append(f"{where} allows requests to {tables_named(lets_through(endpoint, tables))} only")
     return judged
 
 

@@ -126,11 +126,11 @@ def value_problem(wanted: Any, place: str) -> str | None:
         return f"{place} needs one condition of {', '.join(CONDITIONS)}"
     name, inner = next(iter(wanted.items()))
     if name in ("prefix", "suffix", "equals-ignore-case") and not isinstance(inner, str):
-        return f"{place}: {name} needs a text"
+        return f"{place}: `{name}` needs a text"
     if name == "exists" and not isinstance(inner, bool):
-        return f"{place}: exists is true or false"
+        return f"{place}: `exists` must be true or false"
     if name == "numeric" and not is_comparison(inner):
-        return f'{place}: numeric needs a list such as [">", 0, "<=", 5]'
+        return f'{place}: `numeric` needs a list such as [">", 0, "<=", 5]'
     if name == "anything-but" and isinstance(inner, Mapping):
         return value_problem(inner, place)
     return None

@@ -139,13 +139,13 @@ def of_ready(place: Keys, service: OwnService) -> Iterator[Mistake]:
     """Conditions that ask a port need one; the pattern of a log is a regular expression."""
     for key, given in (("http", service.ready.http is not None), ("tcp", service.ready.tcp)):
         if given and service.port is None:
-            yield Mistake((*place, "ready"), f"{key} needs a port: port = 3000, or port = 0 for any free one")
+            yield Mistake((*place, "ready"), f"`{key}` needs a port: port = 3000, or port = 0 for any free one")
     if service.ready.http is not None and not service.ready.http.startswith("/"):
-        yield Mistake((*place, "ready"), f"http is a path, such as `/{service.ready.http}`")
+        yield Mistake((*place, "ready"), f"`http` must be a path, such as `/{service.ready.http}`")
     try:
         re.compile(service.ready.log or "")
     except re.error as error:
-        yield Mistake((*place, "ready"), f"log is not a regular expression: {error}")
+        yield Mistake((*place, "ready"), f"`log` must be a regular expression: {error}")
 
 
 def of_service_text(keys: Keys, text: str, known: set[str], own: Iterable[str]) -> Iterator[Mistake]:
@@ -222,7 +222,7 @@ def of_patterns(settings: Settings) -> Iterator[Mistake]:
     for name, pattern in settings.patterns.items():
         place = ("patterns", name)
         if (pattern.sql is None) == (pattern.table is None):
-            yield Mistake(place, "needs either table or sql")
+            yield Mistake(place, "needs either `table` or `sql`")
         if pattern.kind == "GetItem" and (pattern.limit or pattern.order or pattern.filter):
             yield Mistake(place, "operation `get` reads one item: it takes no limit, order or filter")
         for entity in pattern.entities:
@@ -329,7 +329,7 @@ def of_trace_entities(settings: Settings, place: Keys, trace: Trace, known: set[
             # The trace's own `where` holds for this kind, too.
             for name in trace.where:
                 yield from unknown_name(
-                    (*place, "where"), f"field of [entities.{part.entity}]", name, fields_of(entity)
+                    (*place, "where"), "field", name, fields_of(entity), lacks=f"[entities.{part.entity}] has no field"
                 )
         if part.entity in tables:
             yield Mistake((*at, "entity"), f"`{part.entity}` is declared twice")
@@ -368,7 +368,7 @@ def of_id(
         return
     places = names_in(stored)
     for name in places or {stored}:
-        yield from unknown_name(place, f"field of [entities.{entity}]", name, own)
+        yield from unknown_name(place, "field", name, own, lacks=f"[entities.{entity}] has no field")
     for layer in ("library", "http"):
         field = ids.get(layer, "")
         inner = fields.get(field)
@@ -437,13 +437,13 @@ def unknown_places(
 SECTIONS = {"group": "[[groups]]", "entity": "[entities]", "pattern": "[patterns]", "trace": "[trace]"}
 
 
-def unknown_name(keys: Keys, what: str, name: str, known: Iterable[str]) -> Iterator[Mistake]:
-    """A mistake when nothing of that name is declared."""
+def unknown_name(keys: Keys, what: str, name: str, known: Iterable[str], *, lacks: str = "") -> Iterator[Mistake]:
+    """A mistake when nothing of that name is declared. `lacks` begins the sentence: "public.users has no column"."""
     known = list(known)
     if name in known:
         return
     near = nearest(name, known)
-    text = f"there is no {what} `{name}`"
+    text = f"{lacks or f'there is no {what}'} `{name}`"
     if near is None:
         none = f"nothing is declared under {SECTIONS[what]}" if what in SECTIONS else "none is declared"
         text += f"; declared: {', '.join(sorted(known))}" if known else f"; {none}"

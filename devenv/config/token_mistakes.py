@@ -17,9 +17,9 @@ def person_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
     if person is None or person.sign_in_placeholder is None:
         return
     if person.sign_in is None:
-        yield "sign_in_placeholder", "needs sign_in, the column that contains the placeholder"
+        yield "sign_in_placeholder", "needs `sign_in`, the column that contains the placeholder"
     if setup.command or not (setup.files or setup.migrations):
-        yield "sign_in_placeholder", "step setup fills it, and has neither files nor migrations"
+        yield "sign_in_placeholder", "step setup replaces the placeholder, but has neither `files` nor `migrations`"
 
 
 def token_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -29,12 +29,12 @@ def token_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
         return
     ways = [key for key in ("issuer", "env", "column", "command") if getattr(token, key)]
     if len(ways) > 1:
-        yield ways[1], f"a token is made with {ways[0]} or with {ways[1]}, not with both"
+        yield ways[1], f"a token is made with `{ways[0]}` or with `{ways[1]}`, not with both"
     for key in ("user_pool", "client_id"):
         if token.issuer is None and getattr(token, key) is not None:
             yield key, 'needs issuer = "cognito"'
     if token.issuer and "sub" not in token.claims and (person is None or person.sign_in is None):
-        yield "issuer", "needs [person] with sign_in, the column that has the `sub` of a person"
+        yield "issuer", "needs [person] with `sign_in`, the column that has the `sub` of a person"
     if token.column and person is None:
         yield "column", "needs a section [person], which names the table of this column"
     for key, templates in (("claims", token.claims), ("command", token.command)):

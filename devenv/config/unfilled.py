@@ -34,4 +34,4 @@ def unfilled_in(place: tuple[str | int, ...], value: Any) -> Iterator[tuple[tupl
         for number, inner in enumerate(value):
             yield from unfilled_in((*place, number), inner)
     elif isinstance(value, str) and (found := UNFILLED.search(value)):
-        yield place, f"`{found[0]}` stands where `devenv init` found no name: write yours"
+        yield place, f"`{found[0]}` is a placeholder: `devenv init` found no name. Replace it with yours"

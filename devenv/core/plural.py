@@ -1,6 +1,8 @@
-"""Numbers with the noun that they count. Standard library only."""
+"""Numbers with the noun that they count, and tables by name. Standard library only."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def number_of(number: int, one: str, many: str = "") -> str:
@@ -8,6 +10,11 @@ def number_of(number: int, one: str, many: str = "") -> str:
     if number != 1:
         one = many or (f"{one[:-1]}ies" if one.endswith("y") and one[-2:-1] not in "aeiou" else f"{one}s")
     return f"{number:,} {one}"
+
+
+def tables_named(names: Sequence[str]) -> str:
+    """table `orders`, or: tables `carts`, `orders`. A bare name of a table can be read as a word."""
+    return f"table{'s' * (len(names) > 1)} {', '.join(f'`{name}`' for name in names)}"
 
 
 def size_words(size: float) -> str:

@@ -113,10 +113,10 @@ def unrun(names: Sequence[str], texts: Mapping[str, str]) -> list[str]:
         return []
     folder = posixpath.dirname(files[0])
     if place := running(texts):
-        return [f"{folder}: migrations of Entity Framework: the application runs them when it starts ({place})"]
+        return [f"{folder}: the application runs these migrations of Entity Framework when it starts ({place})"]
     project = project_of(files[0], names) or "."
     return [
-        f"{folder}: migrations of Entity Framework: devenv does not know whether dotnet-ef is installed (no"
-        " dotnet-tools.json has it). If it is: [steps.setup] migrations = { command ="
+        f"{folder}: has migrations of Entity Framework, but devenv does not know whether dotnet-ef is installed (no"
+        " dotnet-tools.json has it). If it is installed, declare [steps.setup] migrations = { command ="
         f' ["dotnet", "ef", "database", "update", "--project", "{project}"], folder = "{folder}" }}'
     ]

@@ -53,9 +53,9 @@ def named_key(key: str, items: Sequence[Mapping[str, Any]], coded: Collection[st
             name += "_2"
         if rivals:
             doubts.append(
-                f"{' and '.join(rivals)} both have the part {{{name}}} of {key} in each item, and nothing tells which"
-                " of them the key is made of. If it is one of them, write its name in the place of"
-                f" {{{name}}}."
+                f"In each item, the part {{{name}}} of `{key}` has the same value as"
+                f" {' and as '.join(f'`{each}`' for each in rivals)}, so devenv cannot tell from which of them the key"
+                f" is made. If it is one of them, replace {{{name}}} with its name."
             )
         used.add(name)
         made.append(f"{{{name}}}")

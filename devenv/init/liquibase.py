@@ -101,14 +101,14 @@ def next_step(texts: Mapping[str, str]) -> list[str]:
         return []
     if build := started_with(texts):
         return [
-            f"{logs[0]}: a changelog of Liquibase: Spring Boot runs it when the application starts ({build} has"
-            " liquibase-core): no step of devenv runs it"
+            f"{logs[0]}: no step of devenv runs this changelog of Liquibase, because Spring Boot runs it when the"
+            f" application starts ({build} has liquibase-core)"
         ]
     contexts = dict.fromkeys(found[1] for log in logs for found in CONTEXT.finditer(texts[log]))
     only = f" (contexts: {', '.join(contexts)}; choose by --contexts=…)" if contexts else ""
     folder = posixpath.dirname(logs[0]) or "."
     return [
-        f"{logs[0]}: a changelog of Liquibase{only}: devenv runs no changelog itself; if Liquibase is installed: "
+        f"{logs[0]}: devenv itself runs no changelog of Liquibase{only}. If Liquibase is installed, declare "
         f'[steps.setup] migrations = {{ command = ["liquibase", "--changelog-file={logs[0]}", "update"], '
         f'folder = "{folder}" }}, and in [env] LIQUIBASE_COMMAND_URL = '
         '"jdbc:postgresql://{postgres_host}:{postgres_port}/{postgres_database}?user={postgres_user}"'

@@ -313,7 +313,7 @@ def other_migrations(names: Iterable[str], texts: Mapping[str, str], known: Foun
         if found:
             folder = PurePosixPath(found[0]).parent
             said.append(
-                f"{folder}: migrations of {tool}: devenv does not know their command; name it:"
+                f"{folder}: has migrations of {tool}, but devenv does not know their command. Declare it:"
                 f' [steps.setup] migrations = {{ command = ["…"], folder = "{folder}" }}'
             )
             names = [name for name in names if name not in found]

@@ -46,8 +46,8 @@ def why_no_trace(survey: Survey, patterns: Iterable[FoundPattern], entities: Ite
             yield f"[trace.{pattern.name}]: {why}. Declare it: {HELP}"
         elif (not function.whole and not function.results) or DECODES & function.calls:
             yield (
-                f"[trace.{pattern.name}]: {named} ({place}) gives a value that it makes of the item, such as the JSON"
-                " in one attribute, so the item is not compared with the answer"
+                f"[trace.{pattern.name}]: {named} ({place}) returns a value that it computes from the item, such as the"
+                " JSON in one attribute, so the item is not compared with the answer"
             )
         elif pattern.query.table not in described:
             keys = [key_of(table)[0] for table in survey.tables if table.table == pattern.query.table]

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Final
 
 from devenv.core.late import late
+from devenv.core.plural import tables_named
 from devenv.core.value import Value
 from devenv.init.listing import SCRIPTS
 from devenv.init.sql_code import LANGUAGES, MOST, TESTS, TEXT
@@ -51,8 +52,8 @@ def made_by_programs(made: Iterable[MadeTables], known: Collection[str]) -> list
         if names and not MIGRATION.search(each.file):
             places.setdefault(each.file, (each.line, []))[1].extend(names)
     return [
-        f"{file}:{line}: this program makes {'table' if len(set(names)) == 1 else 'tables'}"
-        f" {', '.join(dict.fromkeys(names))} when it runs; no SQL file does, so [steps.setup] leaves that to it"
+        f"{file}:{line}: this program creates {tables_named(list(dict.fromkeys(names)))} when it runs. No SQL file"
+        " does, so neither does [steps.setup]"
         for file, (line, names) in places.items()
     ]
 

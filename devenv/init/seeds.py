@@ -76,21 +76,23 @@ def find_seeds(
             continue
         placed = [(table, each) for each in found if (table := place(name, each, keys, kinds)) in names]
         if is_test(name):
-            unused += [f"{name}: items, but it is in a folder of tests"] if named or placed else []
+            unused += (
+                [f"{name}: has items, but is not loaded: the file is in a folder of tests"] if named or placed else []
+            )
             continue
         if placed and len(placed) == len(found):
             mine = [(str(table), item) for table, each in placed for item in each.items if isinstance(item, Mapping)]
             marks = [(table, *(text_in(item.get(part)) for part in keys[table])) for table, item in mine]
             if why := repeats(marks, loaded):
-                unused.append(f"{name}: {why}: it is not loaded")
+                unused.append(f"{name}: not loaded: {why}")
                 continue
             loaded |= dict.fromkeys(marks, name)
             files.append(name)
             items += mine
         elif any(each.table for each in found) or telling:
             unknown = next((each.table for each in found if each.table), None)
-            why = f"no definition of table {unknown} was found" if unknown else "its items fit no table that was found"
-            unused.append(f"{name}: items, but {why}")
+            why = f"no definition of table {unknown} was found" if unknown else "they fit no table that was found"
+            unused.append(f"{name}: has items, but {why}")
     return FoundSeeds(tuple(files), tuple(items), tuple(unused))
 
 
@@ -107,7 +109,7 @@ def is_form(text: str) -> bool:
 def repeats(marks: Sequence[tuple[str, ...]], loaded: Mapping[tuple[str, ...], str]) -> str:
     """Say which key of a file step seed would refuse, because an item has it already; "" for none."""
     if (first := next((loaded[mark] for mark in marks if mark in loaded), None)) is not None:
-        return f"items, but {first} has one with the same key"
+        return f"one of its items has the same key as an item of {first}"
     return "two of its items have the same key" if len({*marks}) < len(marks) else ""
 
 
@@ -122,8 +124,8 @@ def unsure(
     fitting = {place(name, each, keys, kinds) for each in found}
     if len(fitting) == 1 and (only := fitting.pop()) is not None and not is_test(name):
         yield (
-            f"{name}: its items fit table {only}, but neither its name nor a script says that it is a seed: if it is,"
-            " name it in [steps.seed] files"
+            f"{name}: its items fit table {only}, but neither the file's name nor a script says that the file is a"
+            " seed. If it is one, name it in [steps.seed] files"
         )
 
 
@@ -139,8 +141,8 @@ def lone_item(name: str, text: str, kinds: Mapping[str, Mapping[str, str]]) -> I
         table = next((table for table, key in kinds.items() if fits(tree, key, key)), None)
         if table is not None:
             yield (
-                f"{name}: one item with the key of table {table}, as `put-item --item` takes it, which no step reads:"
-                f' if it is a seed, write it as {{"TableName": "{table}", "Item": …}}'
+                f"{name}: one item of table {table} in the form of `put-item --item`, which no step reads. If it is a"
+                f' seed, write it as {{"TableName": "{table}", "Item": …}}'
             )
 
 

@@ -196,7 +196,7 @@ def shared_address(texts: Mapping[str, str]) -> list[str]:
             for key in addresses(dict(settings_in(file, texts[file]))):
                 if "dynamo" not in key.lower():
                     return [
-                        f"{file}: {key} is the address of {', '.join(used)}, too: [env] {variable_of(key)} leads them"
-                        " to DynamoDB Local, which serves DynamoDB alone"
+                        f"{file}: `{key}` is also the address of {', '.join(used)}. [env] {variable_of(key)} points"
+                        " all of them to DynamoDB Local, which serves only DynamoDB"
                     ]
     return []

@@ -127,15 +127,15 @@ def unread_loaders(
         if file in used or TESTS & set(path.parts) or path.suffix not in (*LANGUAGES, "", ".sh", ".bash"):
             continue
         if "seed" in path.stem.lower() and (path.suffix or text.startswith("#!")):
-            into = ", ".join(sorted(fills.get(file, ())))
+            into = ", ".join(f"`{name}`" for name in sorted(fills.get(file, ())))
             rows = f"it inserts rows into {into}" if into else 'its name contains "seed"'
-            said.append(f"{file}: {rows}, but no write to DynamoDB was found in it: {declare(file, text, 'seed')}")
+            said.append(f"{file}: {rows}, but no write to DynamoDB was found in it. {declare(file, text, 'seed')}")
         elif LOADER.match(path.stem) and WRITES.search(text):
             what = "it writes items, and its name says that it loads data"
-            said.append(f"{file}: {what}, but no step runs it: {declare(file, text, 'seed')}")
+            said.append(f"{file}: {what}, but no step runs it. {declare(file, text, 'seed')}")
         elif path.parent in folders and is_shell(file, text) and re.search(r"\b(psql|createdb)\b", text):
-            what = "a script in the folder of the SQL files; devenv did not read it"
-            said.append(f"{file}: {what}: {declare(file, text, 'setup')}")
+            what = "devenv did not read this script in the folder of the SQL files"
+            said.append(f"{file}: {what}. {declare(file, text, 'setup')}")
     return said
 
 
@@ -146,9 +146,9 @@ def is_shell(file: str, text: str) -> bool:
 def declare(file: str, text: str, step: str) -> str:
     """The line for devenv.toml with which a script becomes part of a step."""
     if file.endswith((".ts", ".mts", ".cts")):
-        return f"if it is needed, declare [steps.{step}] command with the program that runs TypeScript here"
+        return f"If the script is needed, declare [steps.{step}] command with the program that runs TypeScript here"
     runner = "bash" if is_shell(file, text) else RUNNERS.get(PurePath(file).suffix)
     if runner is None and "python" in text.partition("\n")[0]:
         runner = "{python}"
     words = ", ".join(f'"{word}"' for word in (*([runner] if runner else []), file if runner else f"./{file}"))
-    return f"if it is needed, declare [steps.{step}] command = [{words}]"
+    return f"If the script is needed, declare [steps.{step}] command = [{words}]"

@@ -50,7 +50,8 @@ def one_stage(
             if table.table != chosen:
                 dropped[table.table] = chosen
                 said.append(
-                    f"{table.file}:{table.line}: table {table.table} is that of another stage: {chosen} is made ({why})"
+                    f"{table.file}:{table.line}: table {table.table} belongs to another stage; devenv creates {chosen}"
+                    f" ({why})"
                 )
     return tuple(table for table in tables if table.table not in dropped), said
 

@@ -47,5 +47,5 @@ def items_of_seed(files: Iterable[str], texts: Mapping[str, str]) -> tuple[str, 
 def habits_of_seed(files: Iterable[str], texts: Mapping[str, str]) -> str:
     """The end of a sentence about a seed that deletes first, or whose values are random; "" for any other."""
     seeds = "\n".join(texts.get(file, "") for file in files)
-    deletes = "; it deletes what is there first" if DELETES.search(seeds) else ""
-    return deletes + ("; its values are random" if RANDOM.search(seeds) else "")
+    deletes = "; before that, it deletes existing data" if DELETES.search(seeds) else ""
+    return deletes + ("; the values that it writes are random" if RANDOM.search(seeds) else "")

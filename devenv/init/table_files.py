@@ -114,7 +114,7 @@ def missed(name: str, text: str, found: int) -> Iterable[str]:
         count = len(re.findall(r"\bdynamodb\s+create-table\b(?!(?:\\\n|[^\n])*--cli-input-json[ =]file:)", text))
     fault = template_fault(name, text) if count > found and name.endswith(TEMPLATES) else None
     if fault is not None:
-        yield f"its tables are not read: it is no valid template: {fault}"
+        yield f"its tables are not read, because it is not a valid template ({fault})"
     elif count > found:
-        many = f"{count - found} table definition{'s' if count - found > 1 else ''} with values that are computed"
+        many = f"{count - found} table definition{'s' if count - found > 1 else ''} with computed values"
         yield f"{many}, or incomplete: {unused.REQUEST}"

@@ -56,7 +56,7 @@ def read_terraform_tables(
             # A resource that makes none is counted by who reads the file.
             if 0 < len(made) < total:
                 left = f"{total - len(made)} of the {total} tables of aws_dynamodb_table.{block.labels[1]}"
-                notes.append(f"{file}:{block.line}: {left}, with values that are computed, or incomplete: {REQUEST}")
+                notes.append(f"{file}:{block.line}: {left}, with computed values, or incomplete: {REQUEST}")
     return found, notes
 
 

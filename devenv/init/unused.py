@@ -62,7 +62,7 @@ def tables_in_tests(texts: Mapping[str, str], used: Collection[str]) -> list[str
             if name.endswith(suffixes) and (found := pattern.search(text)):
                 line = text.count("\n", 0, found.start()) + 1
                 where = "a folder of tests" if FOLDER.search(name) else "a test"
-                said.append(f"{name}:{line}: a table definition in {where}, so it is not used")
+                said.append(f"{name}:{line}: not used, because this table definition is in {where}")
     return said
 
 
@@ -79,17 +79,18 @@ def unknown_tables(code: Iterable[Code], others: Iterable[str], said: Iterable[s
         used.append(each.file)
         asked = {query.table: query for query in each.queries if query.table}
         for table, query in asked.items():
-            key = f" by {', '.join(query.key)}" if query.key else ""
+            key = f" by {', '.join(f'`{name}`' for name in query.key)}" if query.key else ""
             found.append(
-                f"{each.file}:{query.line}: queries table {table}{key}, but no definition of it was found: {REQUEST}"
+                f"{each.file}:{query.line}: queries table {table}{key}, but no definition of the table was found:"
+                f" {REQUEST}"
             )
         if not asked and (each.writes or each.queries):
             found.append(f"{each.file}: uses DynamoDB, but no definition of its table was found: {REQUEST}")
     files = used or [*others]
     if files and not found and not any(REQUEST in sentence for sentence in said):
         found.append(
-            f"{files[0]}: {'uses' if used else 'suggests'} DynamoDB, but no table was found, neither a definition nor a"
-            f" query: if the project has one, {REQUEST}"
+            f"{files[0]}: {'uses' if used else 'suggests'} DynamoDB, but neither a definition nor a query of a table"
+            f" was found. If the project has a table, {REQUEST}"
         )
     return found
 

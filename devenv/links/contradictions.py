@@ -39,7 +39,7 @@ def find_contradictions(records: Iterable[ItemRecord], faults: Iterable[Fault]) 
             if not are_uuids(mine, other) and (kind.name, attribute, name) not in meant:
                 continue
             form = dict(kind.matchers)[attribute].text
-            note = f"{record.key_text}: `{name}` is {other}, and `{attribute}` ({form}) has {mine}"
+            note = f"{record.key_text}: `{name}` is {other}, but `{attribute}` ({form}) contains {mine}"
             yield Fault("contradiction", (other, mine), note, record, name, name, observed=other)
 
 

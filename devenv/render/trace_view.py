@@ -254,7 +254,7 @@ def judgement(body: Body, layer: Layer) -> list[str]:
         where = "This is the first layer that breaks" if first else "This is broken too"
         if is_same_list(layer):
             are = "is" if observed == 1 else "are"
-            return [f"{where}: its {entries} {are} as expected, another part of its answer is wrong."]
+            return [f"{where}: its {entries} {are} as expected, but another part of its answer is wrong."]
         compared = f": {counts(layer)} entries" if expected is not None else ""
         return [f"{where} ({layer['status']}){compared}."]
     if expected is not None and observed is not None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from devenv.core.plural import number_of
+from devenv.core.plural import number_of, tables_named
 from devenv.core.value import Value
 
 UNLINKED: Final = (
@@ -91,22 +91,22 @@ def doubt(table: TableCoverage) -> Iterator[str]:
     """The problem with the coverage of one table."""
     if table.declared_keys is not None and table.keys != table.declared_keys:
         yield (
-            f"table {table.table} is not the declared one: its key is {', '.join(table.keys)}; "
+            f"table `{table.table}` is not the declared one: its key is {', '.join(table.keys)}; "
             f"declared: {', '.join(table.declared_keys)}"
         )
     if table.capped:
-        yield f"the scan of {table.table} stopped at the given number of items"
+        yield f"the scan of table `{table.table}` stopped at the given number of items"
     elif table.finished < table.segments:
         segments = number_of(table.segments, "segment")
-        yield f"{table.segments - table.finished} of {segments} of {table.table} did not end"
+        yield f"{table.segments - table.finished} of {segments} of table `{table.table}` did not end"
     if table.counted is not None and table.counted > table.items + table.slack:
-        yield f"{number_of(table.items, 'item')} of {table.table} read, but the table has {table.counted:,}"
+        yield f"{number_of(table.items, 'item')} of table `{table.table}` read, but the table has {table.counted:,}"
     for attribute, items in table.unread.items():
-        where = f"`{attribute}` of {number_of(items, 'item')} of {table.table}"
+        where = f"`{attribute}` of {number_of(items, 'item')} of table `{table.table}`"
         why = "the attribute is binary, a map or a boolean, or has a different form than the ids of the rows"
         yield f"a link finds no id in {where}: {why}"
     if table.items and not table.known:
-        yield f"none of {number_of(table.items, 'item')} of {table.table} is of a declared kind"
+        yield f"none of {number_of(table.items, 'item')} of table `{table.table}` is of a declared kind"
 
 
 def idle_links(coverage: Coverage) -> tuple[list[tuple[str, TableCoverage]], bool]:
@@ -120,9 +120,9 @@ def emptiness(coverage: Coverage) -> Iterator[str]:
     """An empty side agrees with everything."""
     idle, all_of_them = idle_links(coverage)
     if all_of_them:
-        yield from (f"link `{name}` finds no id in any item of {table.table}" for name, table in idle)
+        yield from (f"link `{name}` finds no id in any item of table `{table.table}`" for name, table in idle)
     if not coverage.problems:
-        yield from (f"table {table.table} has no items" for table in coverage.tables if not table.items)
+        yield from (f"table `{table.table}` has no items" for table in coverage.tables if not table.items)
         yield from (f"{target} has no rows" for target, count in coverage.targets().items() if not count)
 
 
@@ -130,12 +130,12 @@ def list_not_compared(coverage: Coverage, declared: Iterable[str]) -> Iterator[s
     """Return what the comparison leaves out, though it may prove all the rest: nothing is declared about it."""
     read = {table.table for table in coverage.tables}
     if coverage.tables and (idle := [table for table in declared if table not in read]):
-        yield f"{', '.join(idle)}: no entity and no link of devenv.toml names {'it' if len(idle) == 1 else 'them'}"
+        yield f"{tables_named(idle)}: no entity and no link of devenv.toml names {'it' if len(idle) == 1 else 'them'}"
     idle_ones, all_of_them = idle_links(coverage)
     if not all_of_them:
-        yield from (f"link `{name}` finds no id in any item of {table.table}" for name, table in idle_ones)
+        yield from (f"link `{name}` finds no id in any item of table `{table.table}`" for name, table in idle_ones)
     for table in coverage.tables:
         if table.known and (others := table.items - table.known):
-            yield f"{number_of(others, 'item')} of {table.table}: of no declared kind"
+            yield f"{number_of(others, 'item')} of table `{table.table}`: of no declared kind"
         if table.expired:
-            yield f"{number_of(table.expired, 'item')} of {table.table}: expired, but not deleted yet"
+            yield f"{number_of(table.expired, 'item')} of table `{table.table}`: expired, but not deleted yet"

@@ -56,7 +56,7 @@ def test_a_table_that_a_command_made_is_asked_itself(letters: Project) -> None:
     settings = msgspec.structs.replace(letters.context.settings, safety=demands)
     made = replace(letters, context=replace(letters.context, settings=settings, tables={}))
     found = rows(made.doctor(only=["SAF003", "SAF005"]))
-    assert found["SAF003"]["evidence"] == f"table {letters.table}: the table itself has no DeletionProtectionEnabled"
+    assert found["SAF003"]["evidence"] == f"table `{letters.table}`: the table itself has no DeletionProtectionEnabled"
     assert found["SAF005"]["status"] == "fail"
     with Dynamo(letters.context.targets.dynamodb) as dynamo:
         dynamo.call("UpdateTable", {"TableName": letters.table, "DeletionProtectionEnabled": True})

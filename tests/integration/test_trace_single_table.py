@@ -257,7 +257,7 @@ def checked(shop: Shop) -> dict[str, Any]:
     ("old", "new", "says"),
     [
         ('entity = "line"', 'entity = "lines"', "there is no entity `lines`; did you mean `line`?"),
-        ('dynamodb = "number"', 'dynamodb = "nummer"', "there is no field of [entities.line] `nummer`"),
+        ('dynamodb = "number"', 'dynamodb = "nummer"', "[entities.line] has no field `nummer`"),
         ('["order", "line", "note"]', '["order"]', "pattern `order` does not return `line`, only `order`"),
         ('{ customer = "customer.handle" }', '{ custommer = "customer.handle" }', "there is no field `custommer`"),
     ],

@@ -128,4 +128,4 @@ def test_links_that_read_no_id_in_any_item_prove_nothing(things: Project, tmp_pa
     assert "the links find no id in any of 1 item" in rows(found)["XST001"]["evidence"]
     verified = compared(things, tmp_path).verify()
     assert (verified.body["verdict"], verified.exit_code) == ("not_verified", Exit.UNCHECKED)
-    assert f"link `owner` finds no id in any item of {things.table}" in verified.body["reasons"]
+    assert f"link `owner` finds no id in any item of table `{things.table}`" in verified.body["reasons"]

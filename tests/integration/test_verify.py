@@ -89,7 +89,7 @@ def test_a_key_with_another_id_than_its_attribute_is_malformed(letters: Compared
     report = letters.verify()
     assert (report.exit_code, report.body["findings"]) == (1, {"malformed_id": 1})
     [example] = report.body["examples"]["malformed_id"]
-    assert f"`owner_uuid` is {other}, and `pk` (GRP#{{owner_uuid}}) has {owner}" in example["note"]
+    assert f"`owner_uuid` is {other}, but `pk` (GRP#{{owner_uuid}}) contains {owner}" in example["note"]
     checks = letters.project.doctor().body["checks"]
     [found] = [check for check in checks if check["status"] == "fail"]
     assert (found["code"], found["fix"]["command"].startswith('devenv ddb sql "SELECT')) == ("DAT002", True), found

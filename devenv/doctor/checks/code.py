@@ -23,9 +23,7 @@ def run_code(facts: DoctorFacts) -> Outcome:
     seen = review_folder(facts.context.root)
     found = seen.faults
     left = f"; not read: {some(seen.unread)}" if seen.unread else ""
-    foreign = (
-        f"not read, because it is not valid in this version of Python: {some(seen.unparsed)}" if seen.unparsed else ""
-    )
+    foreign = f"not valid in this version of Python, so not read: {some(seen.unparsed)}" if seen.unparsed else ""
     if foreign and not found:
         return unverified(f"{foreign}{left}")
     if not seen.queries:

@@ -111,7 +111,8 @@ def missing_columns(
         yield from unknown_name(keys, "table", ".".join(relation), same)
         return
     for column in columns:
-        yield from unknown_name(keys, f"column of {'.'.join(relation)}", column, relations[relation])
+        lacks = f"{'.'.join(relation)} has no column"
+        yield from unknown_name(keys, "column", column, relations[relation], lacks=lacks)
 
 
 def ask_dynamodb(settings: Settings, targets: Targets, looked: list[str]) -> Iterator[Mistake]:
@@ -150,7 +151,8 @@ def compare_tables(
             table = tables[pattern.table]
             both = [*table.get("GlobalSecondaryIndexes", ()), *table.get("LocalSecondaryIndexes", ())]
             indexes = [index["IndexName"] for index in both]
-            yield from unknown_name(("patterns", name, "index"), f"index of {pattern.table}", pattern.index, indexes)
+            lacks = f"table `{pattern.table}` has no index"
+            yield from unknown_name(("patterns", name, "index"), "index", pattern.index, indexes, lacks=lacks)
     for number, link in enumerate(settings.links):
         edge = compile_edge(link)
         yield from unknown_name(("links", number, "from"), "table", edge.table, tables)
@@ -160,4 +162,5 @@ def compare_tables(
         used = {"from": [edge.attribute], "natural_key": list(link.natural_key), "copies": list(link.copies)}
         for key, names in used.items():
             for attribute in names:
-                yield from unknown_name(("links", number, key), f"item of {edge.table} with", attribute, known)
+                lacks = f"no item of table `{edge.table}` has the attribute"
+                yield from unknown_name(("links", number, key), "attribute", attribute, known, lacks=lacks)

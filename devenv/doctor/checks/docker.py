@@ -69,7 +69,7 @@ def judge_images(view: View) -> Outcome:
 def judge_room(view: View) -> Outcome:
     """There is room where Docker keeps its data. Pure."""
     if view.free is None:
-        return unneeded(f"this account cannot see how much space is free in {view.folder}")
+        return unneeded(f"your user cannot see how much space is free in {view.folder}")
     if view.free < LITTLE_ROOM:
         return failed(
             f"{view.free // MB} MB are free in {view.folder}",
@@ -146,7 +146,7 @@ def judge_volumes(view: View) -> Outcome:
         return unneeded("no container of DynamoDB Local with a volume is running")
     unknown = [volume.name for volume in view.volumes if volume.owner is None or volume.user is None]
     if unknown:
-        return unneeded(f"this account cannot see who owns {', '.join(unknown)}; the log has no complaint")
+        return unneeded(f"your user cannot see who owns {', '.join(unknown)}; the log has no complaint")
     return passed(", ".join(volume.name for volume in view.volumes))
 
 
@@ -175,7 +175,7 @@ CHECKS = (
         title="Docker's engine can be used",
         run=on_docker(judge_engine),
         explain="""\
-This check distinguishes four causes: Docker is not installed; its engine is not running; this account may not open
+This check distinguishes four causes: Docker is not installed; its engine is not running; your user cannot open
 its socket; the current context (or DOCKER_HOST) names an engine on another machine, which devenv refuses.
 
 Fix: see the hint. Without Docker: devenv up --engine embedded.""",

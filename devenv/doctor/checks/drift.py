@@ -29,7 +29,7 @@ def states(facts: DoctorFacts) -> dict[str, list[TableState]] | Outcome:
     context = facts.context
     if context.account is None:
         if context.asks_drift:
-            return unverified("the account was not read", fix=ASK)
+            return unverified("the AWS account was not read", fix=ASK)
         return unneeded("the AWS account is not read; to read it: devenv doctor --only drift --allow-remote")
     if not context.tables:
         if facts.table_names:
@@ -38,7 +38,7 @@ def states(facts: DoctorFacts) -> dict[str, list[TableState]] | Outcome:
     try:
         return {name: found for name, found in facts.account_tables().items() if name in context.tables}
     except Unasked as error:
-        return unverified(f"the account was not read: {error}")
+        return unverified(f"the AWS account was not read: {error}")
 
 
 def run_shape(facts: DoctorFacts) -> Outcome:

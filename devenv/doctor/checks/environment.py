@@ -126,7 +126,7 @@ def unseen(facts: DoctorFacts) -> str:
     if facts.context.application is not None or state.state != "running":
         return ""
     process = f" (pid {state.pid})" if state.pid else ""
-    return f"this account cannot read the variables of the application{process}"
+    return f"your user cannot read the variables of the application{process}"
 
 
 def look_up(facts: Facts) -> Lookup:

@@ -170,7 +170,7 @@ def nothing_wrong(judgement: LinkJudgement, beside: str, every: bool) -> Outcome
     strange = 0 if every else sum(record.kind is None and record.near is None for record in judgement.records)
     if strange == items > 0:
         return unverified(f"{number_of(items, 'item')} of no declared kind: nothing was compared")
-    left = f"{number_of(strange, 'more item')} of no declared kind not compared" if strange else ""
+    left = f"not compared: {number_of(strange, 'more item')} of no declared kind" if strange else ""
     return passed("; ".join(filter(None, (number_of(items - strange, "item"), left, beside))))
 
 
@@ -207,7 +207,7 @@ def loaded_again(facts: DoctorFacts, faults: Sequence[Fault]) -> str:
         if each.kind in ("mismatched_id", "stale_copy", "malformed_id") and each.observed
     ]
     place = source_line(facts, wrong)
-    return f". {place} has the wrong value, too: correct it there, or the next load restores it" if place else ""
+    return f". {place} has the wrong value, too: correct it there, or the next load writes it again" if place else ""
 
 
 def count(one: Folded) -> str:
@@ -376,9 +376,9 @@ def origin(facts: DoctorFacts, fault: Fault, seeded: bool) -> str:
     line = source_line(facts, values)
     again = "once the item is deleted, `devenv up --restore-seeds` loads it again"
     if not seeded:
-        return f". {line} has this value, too: correct it there first, or step seed brings it back" if line else ""
+        return f". {line} has this value, too: correct it there first, or step seed writes it again" if line else ""
     if values and not line:
-        return f". The item came from the seed files, and its value was not found there: {again}"
+        return f". The item came from the seed files, but devenv did not find its wrong value there: {again}"
     place = f" ({line})" if line else ""
     wrong = "correct it there too, or the next full load brings the fault back"
     return f". The item came from the seed files{place}: {wrong}; {again}"

@@ -28,7 +28,7 @@ def run_expected(facts: DoctorFacts) -> Outcome:
     if not declared:
         return unneeded("no [patterns.*] of DynamoDB declares `expected` or `entities`")
     left_out = {name: why for name, pattern in declared.items() if (why := uncounted(pattern))}
-    told = "; ".join(f"{name} is not checked here ({why})" for name, why in left_out.items())
+    told = "; ".join(f"pattern `{name}` is not checked here ({why})" for name, why in left_out.items())
     if len(left_out) == len(declared):
         return unneeded(f"{told}; `devenv patterns check` runs it")
     judgement, described = facts.judgement(), facts.described()
@@ -45,8 +45,8 @@ def run_expected(facts: DoctorFacts) -> Outcome:
         if place is None:
             # That a declared table or index is missing is SCH002's and SCH003's finding.
             known = place_of(facts.context.tables.get(table), pattern.index) is not None
-            lost = f"has no index {pattern.index}" if described.get(table) else "is not known"
-            (missing if known else unknown).append(f"{name} is not checked: table {table} {lost}")
+            lost = f"has no index `{pattern.index}`" if described.get(table) else "is not known"
+            (missing if known else unknown).append(f"pattern `{name}` is not checked: table `{table}` {lost}")
             continue
         found = by_key(pattern, place, records)
         keys[name] = len(found)
@@ -90,7 +90,7 @@ def uncounted(pattern: Pattern) -> str:
     if pattern.filter is not None:
         return "it has a filter"
     if names_in(pattern.sort) or pattern.sort.keys() - {"begins_with", "equals"}:
-        return "its sort-key condition has parameters, or is a range"
+        return "the condition on its sort key has parameters, or is a range"
     if pattern.kind == "Scan" or not pattern.key:
         return "it reads the whole table"
     return ""

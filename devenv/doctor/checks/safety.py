@@ -17,7 +17,7 @@ from devenv.aws.drift import regions_of
 from devenv.config.schema import Safety
 from devenv.core.errors import StoreError
 from devenv.core.model import Fix, Outcome
-from devenv.core.plural import number_of
+from devenv.core.plural import number_of, tables_named
 from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.checks.environment import look_up, own_variables, sources, unseen
 from devenv.doctor.checks.protection import (
@@ -68,7 +68,7 @@ def run_listeners(facts: DoctorFacts) -> Outcome:
     seen = {each.service for each in found}
     unseen = [state.name for state in facts.context.services if state.pid and state.port and state.name not in seen]
     if unseen:
-        return unverified(f"this account cannot see on which addresses {', '.join(unseen)} listens")
+        return unverified(f"your user cannot see on which addresses {', '.join(unseen)} listens")
     return passed(number_of(len(found), "listener")) if found else unneeded("no service of the project listens")
 
 
@@ -116,7 +116,7 @@ def run_deletion(facts: DoctorFacts) -> Outcome:
     bare = [(name, what) for name, what, table in looked if not is_protected(table)]
     if bare:
         return failed(
-            (f"table {name}: {what} has no DeletionProtectionEnabled" for name, what in bare),
+            (f"table `{name}`: {what} has no DeletionProtectionEnabled" for name, what in bare),
             cause="DynamoDB's default is off: any caller with DeleteTable can delete the table and all its items",
             fix=Fix(
                 'add "DeletionProtectionEnabled": true to the table\'s definition, and to the table in AWS by: '
@@ -130,13 +130,14 @@ def run_deletion(facts: DoctorFacts) -> Outcome:
 
 def show_looked(looked: Iterable[tuple[str, str, Any]]) -> str:
     """Which tables were looked at, and by what."""
-    return ", ".join(f"{what} of {name}" if what == "its definition" else f"{what} {name}" for name, what, _ in looked)
+    return ", ".join(f"table `{name}` ({what})" for name, what, _ in looked)
 
 
 def no_tables(facts: DoctorFacts) -> Outcome:
     """There is nothing to judge: either no table, or only tables that a command of the project makes."""
     if facts.table_names:
-        return unverified(f"no definition of {', '.join(facts.table_names)} is known, and DynamoDB has no such table")
+        such = "none of them" if len(facts.table_names) > 1 else "no such table"
+        return unverified(f"no definition of {tables_named(facts.table_names)} is known, and DynamoDB has {such}")
     return unneeded("no tables are declared")
 
 
@@ -191,7 +192,7 @@ def unread_regions(facts: DoctorFacts) -> tuple[str, ...]:
     try:
         facts.account_tables()
     except Unasked as error:
-        return (*unread, f"the account was not read: {error}")
+        return (*unread, f"the AWS account was not read: {error}")
     return unread
 
 
@@ -216,7 +217,7 @@ def run_encryption(facts: DoctorFacts) -> Outcome:
     ]
     if weak:
         return failed(
-            (f"table {name}: its encryption key is {owner}, according to {what}" for name, what, owner in weak),
+            (f"the encryption key of table `{name}` is {owner}, according to {what}" for name, what, owner in weak),
             cause=f"[safety] encryption_at_rest requires a key that is {wanted}",
             fix=Fix(
                 'set SSESpecification in the table\'s definition: {"Enabled": true, "SSEType": "KMS"}'
@@ -227,13 +228,14 @@ def run_encryption(facts: DoctorFacts) -> Outcome:
     told = {name for name, _, owner in owners if is_enough(owner, wanted)}
     unknown = [name for name in facts.table_names if name not in told]
     if unknown and wanted != "aws-owned":
-        names = f"table{'s' * (len(unknown) > 1)} {', '.join(f'`{name}`' for name in unknown)}"
         said = "the tables do not report it" if len(unknown) > 1 else "the table does not report it"
-        return unverified(f"no definition states the encryption key of {names}, and {said}", subjects=unknown)
+        return unverified(
+            f"no definition states the encryption key of {tables_named(unknown)}, and {said}", subjects=unknown
+        )
     if not owners:
         return no_tables(facts)
     local = "" if in_aws(facts) else "; DynamoDB Local's own files are not encrypted"
-    return passed(", ".join(f"{name}: {owner}, by {what}" for name, what, owner in owners) + local)
+    return passed("; ".join(f"table `{name}`: {owner}, according to {what}" for name, what, owner in owners) + local)
 
 
 def run_tls(facts: DoctorFacts) -> Outcome:
@@ -310,7 +312,7 @@ def run_recovery(facts: DoctorFacts) -> Outcome:
     off = [(name, what) for name, what, answer in told if not has_recovery(answer)]
     if off:
         return failed(
-            (f"table {name}: point-in-time recovery is off, according to {what}" for name, what in off),
+            (f"point-in-time recovery of table `{name}` is off, according to {what}" for name, what in off),
             cause="it is off by default: data that is overwritten or deleted by mistake is lost",
             fix=Fix(
                 "aws dynamodb update-continuous-backups --table-name NAME "
@@ -321,11 +323,11 @@ def run_recovery(facts: DoctorFacts) -> Outcome:
     known = {name for name, _, _ in told}
     if unknown := [name for name in facts.table_names if name not in known]:
         return unverified(
-            f"DynamoDB Local has no backups, and no file of [safety] backups has {', '.join(unknown)}",
+            f"DynamoDB Local has no backups, and no file of [safety] backups names {tables_named(unknown)}",
             fix=Fix("name the files with your UpdateContinuousBackups requests in [safety] backups of devenv.toml"),
             subjects=unknown,
         )
-    return passed(", ".join(f"{name}, by {what}" for name, what, _ in told))
+    return passed("; ".join(f"table `{name}`, according to {what}" for name, what, _ in told))
 
 
 def ask_recovery(facts: DoctorFacts, table: str) -> Mapping[str, Any] | None:

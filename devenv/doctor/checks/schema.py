@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget, Fix, Outcome, StepState
-from devenv.core.plural import number_of
+from devenv.core.plural import number_of, tables_named
 from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.context import DoctorFacts
 from devenv.links.judge import ReadPlan
@@ -125,7 +125,7 @@ def run_keys(facts: DoctorFacts) -> Outcome:
     undefined = [name for name in facts.table_names if name not in facts.context.tables]
     these = "this table" if len(undefined) == 1 else "these tables"
     why = f"is known, because a command of the project creates {these}"
-    told = f"no definition of {', '.join(undefined)} {why}" if undefined else ""
+    told = f"no definition of {tables_named(undefined)} {why}" if undefined else ""
     if not facts.context.tables:
         return unneeded(told or "no tables are declared", "undeclared")
     differences = [

@@ -50,9 +50,13 @@ def outcome(facts: DoctorFacts, judged: DemandOutcome, *, cause: str, fix: str, 
     if judged.unclear:
         return unverified("; ".join(dict.fromkeys(judged.unclear)), fix=None if asked else ASK)
     if not judged.good:
-        where = "neither a template nor the account has" if asked else "the account was not read, and no template has"
+        where = (
+            "neither a template nor the AWS account has"
+            if asked
+            else "the AWS account was not read, and no template has"
+        )
         return unverified(f"{where} {absent}", fix=None if asked else ASK)
-    return passed("; ".join(dict.fromkeys(judged.good)) + ("" if asked else "; the account was not read"))
+    return passed("; ".join(dict.fromkeys(judged.good)) + ("" if asked else "; the AWS account was not read"))
 
 
 def run_cloudtrail(facts: DoctorFacts) -> Outcome:
@@ -113,7 +117,7 @@ def run_users(facts: DoctorFacts) -> Outcome:
         judge_all(facts, ("users",), lambda found: judge_users(found, facts.table_names)),
         cause="a user's access key works until someone revokes it; a role's keys expire by themselves",
         fix="give roles instead: devenv policy roles --account ID --region NAME; then detach the policy of the user",
-        absent="anything about users",
+        absent="a user or a group",
     )
 
 

@@ -253,7 +253,7 @@ def unreachable(endpoint: Endpoint, error: BaseException) -> Unreachable:
             "permission",
             "you may not use Docker",
             detail=detail,
-            cause=f"this account may not open {endpoint.path}: only members of the group docker may",
+            cause=f"your user cannot open {endpoint.path}: only members of the group docker may",
             hint="sudo usermod -aG docker $USER  (then log in again; members of this group have root's rights)",
         )
     if isinstance(error, TimeoutError):

@@ -58,13 +58,16 @@ def explain(
             listed = ", ".join(f"`{name}`" for name in names[:MOST_NAMES])
             wanted = ", ".join(f"`{name}`" for name in lacking)
             cause = f"no entry of the answer has {wanted}; its fields are {listed}" if listed else None
-            text = f'{declared.place} has {layer} = "{template}": name the field that holds the id, or return {wanted}'
+            text = (
+                f'{declared.place} has {layer} = "{template}": name there the field that holds the id,'
+                f" or return {wanted}"
+            )
             return replace(finding, cause=cause, fix=Fix(text))
         form = form_of(pairs_of(finding.difference, kind), len(mine))
         if form is not None:
             other = f"`{form.before}…{form.after}`"
-            where = "the items' id has" if form.stored else "the answer's id has"
-            cause = f"the ids differ only in form: {where} the text {other}"
+            where = "the items" if form.stored else "the answer"
+            cause = f"the ids differ only in form: in {where} they contain the text {other}"
             return replace(
                 finding, cause=cause, fix=Fix(f"in {declared.place} write {corrected(form, declared, layer)}")
             )
@@ -94,7 +97,7 @@ def explain_left_out(finding: LayerFinding, subject: Subject, names: Sequence[st
     listed = ", ".join(f"`{name}`" for name in found)
     line = f"write fields = {toml(found)} in [trace.{subject.name}.request]"
     text = (
-        f"{line}: the answer has the value there; or let the route return {listed}"
+        f"{line}, because the answer has the value in that field; or let the route return {listed}"
         if all(found.values())
         else f"let the route return {listed}. If its answer is not meant to, {line}"
     )

@@ -198,7 +198,9 @@ def judge_failure(ran: Ran, declared: StoreCall | None) -> LayerFinding:
         cause = "possibly an error in the function itself: its requests were not captured"
     elif turned_away is not None:
         where = f" at {turned_away.target}" if turned_away.target else ""
-        cause = f"DynamoDB{where} refused the credentials of {shown(turned_away)}: {turned_away.error}"
+        cause = (
+            f"DynamoDB{where} refused the credentials with which `{shown(turned_away)}` was sent: {turned_away.error}"
+        )
     elif other is not None:
         cause = f"{shown(other)} was not answered: {other.error}"
     fault = library_fault(ran, "error", texts[ran.outcome], cause)

@@ -173,11 +173,9 @@ def parts_of(run: Ran, asked: Sequence[StoreCall], strange: Sequence[StoreCall])
             yield f"{missing}: {sent}"
             continue
         noun = ("row", "rows") if call.store == "postgres" else ("item", "items")
-        head = (
-            shown(call) if call.sql is not None else shown(replace(call, key={}, sort=None, direction=None, limit=None))
-        )
+        head = quoted(call if call.sql is not None else replace(call, key={}, sort=None, direction=None, limit=None))
         gets = f"gets {number_of(mine.count or 0, *noun)} from {head}{in_session(mine)}"
-        key = f", which sends {shown_key(call)}," if call.key else ""
+        key = f", which sends `{shown_key(call)}`," if call.key else ""
         other = f"a new process{key} gets {call.count or 0:,}{in_session(call)}"
         if mine.error is not None and call.error is None:
             yield f"gets the error {mine.error} from {head}{in_session(mine)}"

@@ -225,7 +225,7 @@ def unmatched(inquiry: TraceContext, found: LinkJudgement) -> Iterator[Finding]:
         yield Finding(
             "unmatched",
             f"no item matches [entities.{kind.name}]",
-            f"{items} of {kind.table} match no entity{f': {unfit[0]}' if unfit else ''}",
+            f"{items} of table `{kind.table}` match no entity{f': {unfit[0]}' if unfit else ''}",
             Fix(
                 f"correct `match` of [entities.{kind.name}]: see the items", f"devenv ddb scan {kind.table} --limit 20"
             ),

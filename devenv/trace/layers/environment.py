@@ -70,7 +70,7 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
         return Observation(
             request={"pid": application.pid},
             output={"process": process, "targets": {}, "variables": []},
-            unasked=f"this account may not read the variables of process {application.pid}",
+            unasked=f"your user cannot read the variables of process {application.pid}",
             declared=True,
         )
     source = VariableSource(f"the application (pid {application.pid})", application.environ, required=True)

@@ -41,7 +41,9 @@ def look_for(root: Path, folder: Path, keys: Keys, function: str, python: str, r
         path = module.replace(".", "/")
         if any((folder / each).exists() for each in (f"{path}.py", f"{path}/__init__.py")):
             return None  # It is there: another package of its name may stand before it.
-        cause = f"neither {path}.py nor {path}/__init__.py exists in {where}, where imports begin"
+        cause = (
+            f"neither {path}.py nor {path}/__init__.py exists in {where}, where Python looks for the project's modules"
+        )
         wanted = PurePath(path).name
     elif missing is not None:
         path = missing[1].replace(".", "/")
@@ -52,7 +54,7 @@ def look_for(root: Path, folder: Path, keys: Keys, function: str, python: str, r
                 "set `python` in [backend] to the interpreter that has the application's packages, or install it there"
             )
             return Unfound(cause, text)
-        cause = f"it imports `{missing[1]}`, which is not in {where}, where imports begin"
+        cause = f"it imports `{missing[1]}`, which is not in {where}, where Python looks for the project's modules"
     elif absent is not None and absent[1] == name:
         path = module.replace(".", "/")
         cause = f"{path}.py has no `{absent[1]}`"

@@ -65,13 +65,13 @@ def test_the_application_needs_the_issuer_and_is_given_its_names(tmp_path: Path)
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ('issuer = "cognito"', 'issuer = "cognito"\nenv = "ISSUER"', "with issuer or with env, not with both"),
+        ('issuer = "cognito"', 'issuer = "cognito"\nenv = "ISSUER"', "with `issuer` or with `env`, not with both"),
         ('issuer = "cognito"', 'issuer = "okta"', r"token\.issuer"),
         ('issuer = "cognito"', 'env = "ISSUER"\nuser_pool = "eu_1"', r'user_pool: needs issuer = "cognito"'),
         ('issuer = "cognito"', 'issuer = "cognito"\nuser_pool = "a/b"', "user_pool"),
         ('issuer = "cognito"', 'env = "ISSUER"', r"\{token_issuer\} is unknown"),
-        ('sign_in = "cognito_id"\n', "", "sign_in, the column"),
-        ('sign_in = "cognito_id"', 'sign_in_placeholder = "MOCK"', "needs sign_in, the column that contains"),
+        ('sign_in = "cognito_id"\n', "", "`sign_in`, the column"),
+        ('sign_in = "cognito_id"', 'sign_in_placeholder = "MOCK"', "needs `sign_in`, the column that contains"),
         ("[env]", '[services.issuer]\ncommand = ["x"]\n[env]', "`issuer` is reserved by devenv"),
     ],
 )

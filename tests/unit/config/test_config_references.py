@@ -104,7 +104,7 @@ fields = { number = "line_no" }
     other = text.replace('sk = "LINE#{line_no}" }', 'sk = "LINE#{line_no}", id = "{id}" }').replace(
         'match = { pk = "ORDER#{order_id}", sk', 'match = { pk = "ORDER#{number}", sk'
     )
-    wrong = "[trace.order] where: there is no field of [entities.line] `order_id`"
+    wrong = "[trace.order] where: [entities.line] has no field `order_id`"
     assert sum(wrong in line for line in refused(tmp_path, other)) == 1
     own = other.replace('entity = "line"\nids', 'entity = "line"\nwhere = { number = "{order_id}" }\nids')
     assert not any(wrong in line for line in refused(tmp_path, own))
@@ -149,7 +149,7 @@ fields = { number = "line_no" }
             'key = { pk = "{order_id}" }\nsort = { begins_with = "{yaer}" }',
             "`{year}`",
         ),
-        ('ids = { dynamodb = "line_no"', 'ids = { dynamodb = "sk"', "there is no field of [entities.line] `sk`"),
+        ('ids = { dynamodb = "line_no"', 'ids = { dynamodb = "sk"', "[entities.line] has no field `sk`"),
         ('ids = { dynamodb = "line_no"', 'ids = { dynamodb = "line_id"', "did you mean `line_no`"),
         (
             'ids = { dynamodb = "line_no", http = "no" }',
@@ -279,8 +279,8 @@ def test_columns_are_held_against_those_of_the_database(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     there = {("public", "customers"): ["id", "e_mail"], ("public", "orders"): ["id"]}
     assert [mistake.sentence for mistake in compare_columns(settings, there)] == [
-        "there is no column of public.customers `uuid`; declared: e_mail, id",
-        "there is no column of public.customers `email`; did you mean `e_mail`?",
+        "public.customers has no column `uuid`; declared: e_mail, id",
+        "public.customers has no column `email`; did you mean `e_mail`?",
     ]
     gone = {("public", "customer"): ["id"]}
     told = [mistake.sentence for mistake in compare_columns(settings, gone)]
@@ -293,7 +293,7 @@ def test_columns_that_an_answer_shows_are_held_against_those_of_the_database(tmp
     settings = load(tmp_path, {}).settings
     (wrong,) = compare_columns(settings, {("public", "customers"): ["id", "name"]})
     assert wrong.keys == ("trace", "order", "fields")
-    assert wrong.sentence == "there is no column of public.customers `nam`; did you mean `name`?"
+    assert wrong.sentence == "public.customers has no column `nam`; did you mean `name`?"
     assert not list(compare_columns(settings, {("public", "customers"): ["id", "nam"]}))
 
 
@@ -310,7 +310,7 @@ def test_tables_and_attributes_are_held_against_those_of_dynamodb(tmp_path: Path
         ("links", 0, "from"),
     ]
     (lacks,) = compare_tables(settings, {"orders": {}}, {"orders": {"pk", "customer_id"}})
-    assert lacks.sentence == "there is no item of orders with `customer`; did you mean `customer_id`?"
+    assert lacks.sentence == "no item of table `orders` has the attribute `customer`; did you mean `customer_id`?"
 
 
 def test_a_table_that_no_definition_creates(tmp_path: Path) -> None:

@@ -58,5 +58,5 @@ def test_a_trace_with_real_names_is_accepted() -> None:
 def test_a_name_that_was_not_filled_in_is_refused(real: str, left: str, word: str) -> None:
     assert real in REAL
     (mistake,) = find_mistakes(parse(tomllib.loads(BASE + REAL.replace(real, left)), Path("devenv.toml")))
-    assert mistake.sentence == f"`{word}` stands where `devenv init` found no name: write yours"
+    assert mistake.sentence == f"`{word}` is a placeholder: `devenv init` found no name. Replace it with yours"
     assert mistake.keys[:2] == ("trace", "visits")

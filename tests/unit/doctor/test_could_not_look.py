@@ -36,7 +36,7 @@ LINKS = [{"from": "dynamodb:things.by", "to": "postgres:users.id", "name": "owne
 ENTITY = {"thing": {"table": "things", "match": {"id": "{id}"}, "attributes": {"id": "string"}}}
 GROUPS = [{"name": "pair", "rows": "thing", "id": "id"}]
 UNREADABLE = (ServiceState("backend", "running", pid=7),)
-NO_VARIABLES = "this account cannot read the variables of the application (pid 7)"
+NO_VARIABLES = "your user cannot read the variables of the application (pid 7)"
 # Row 1 of a table whose rows were read, and of one whose were not.
 READ: Any = {("public", "users"): [{"id": "1"}]}
 STOPPED = Container("1", "p-dynamodb-1", "dynamodb", "image", "exited", None, 0, False, None, "", {}, {})
@@ -128,7 +128,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "SCH003": (
         Row(GONE[1]),
         Row(
-            "no definition of things is known, because a command of the project creates this table",
+            "no definition of table `things` is known, because a command of the project creates this table",
             settings={"entities": ENTITY},
             items=(),
             table=False,
@@ -175,7 +175,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "DAT013": (Row("no natural_key is declared", settings={"links": LINKS}, items=()),),
     "DAT014": (
         Row(
-            "p is not checked: table things has no index by-owner",
+            "pattern `p` is not checked: table `things` has no index `by-owner`",
             "error",
             {
                 "patterns": {
@@ -185,7 +185,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
             items=(),
         ),
         Row(
-            "p is not checked: table others is not known",
+            "pattern `p` is not checked: table `others` is not known",
             "error",
             {"patterns": {"p": {"table": "others", "key": {"id": "{who}"}, "expected": {"at_least": 1}}}},
             items=(),
@@ -196,7 +196,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
             items=({"id": {"S": "1"}},),
         ),
     ),
-    "DAT015": (Row("not read, because it is not valid in this version of Python: old.py", "error"),),
+    "DAT015": (Row("not valid in this version of Python, so not read: old.py", "error"),),
     "DAT016": (Row(GONE[1]), Row("no table has a time to live", items=())),
     "XST001": (
         Row(
@@ -226,7 +226,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "SAF002": (Row("there are no files with secrets yet"),),
     "SAF003": (
         Row(
-            "no definition of things is known, and DynamoDB has no such table",
+            "no definition of table `things` is known, and DynamoDB has no such table",
             "error",
             {"entities": ENTITY, "safety": {"deletion_protection": True}},
             items=(),
@@ -258,16 +258,16 @@ ROWS: dict[str, tuple[Row, ...]] = {
         ),
     ),
     "SAF008": (
-        demands("no file of [safety] backups has things", point_in_time_recovery=True),
+        demands("no file of [safety] backups names table `things`", point_in_time_recovery=True),
         Row("no tables are declared", settings={"safety": {"point_in_time_recovery": True}}, items=(), table=False),
     ),
     "SAF009": (demands("the project's files were not searched", no_user_keys=True),),
-    "SAF010": (demands("the account was not read, and no template has a trail", cloudtrail=True),),
+    "SAF010": (demands("the AWS account was not read, and no template has a trail", cloudtrail=True),),
     "SAF011": (demands("no template has a VPC endpoint", vpc_endpoint=True),),
-    "SAF012": (demands("no template has anything about users", no_users=True),),
+    "SAF012": (demands("no template has a user or a group", no_users=True),),
     "SAF013": (unread(private_path=True), demands("no template has a Site-to-Site VPN", private_path=True)),
-    "DRF001": (Row("the account was not read", "error", changes={"asks_drift": True}),),
-    "DRF002": (Row("the account was not read", "error", changes={"asks_drift": True}),),
+    "DRF001": (Row("the AWS account was not read", "error", changes={"asks_drift": True}),),
+    "DRF002": (Row("the AWS account was not read", "error", changes={"asks_drift": True}),),
     "DOC001": (Row("checked on engine `docker` only"),),
     "DOC002": (Row("Docker Compose was not looked for", "error", changes=on_docker()),),
     "DOC003": (Row("the project's compose file names the images", changes=on_docker()),),

@@ -16,7 +16,7 @@ def test_items_of_no_declared_kind_do_not_count_as_looked_at(kind: str) -> None:
     assert judged(kind)(facts(world)).evidence == f"{known} items"
     world.items += [{"pk": f"OTHER#{number}", "sk": "x"} for number in range(3)]
     found = judged(kind)(facts(world))
-    assert (found.status, found.evidence) == ("ok", f"{known} items; 3 more items of no declared kind not compared")
+    assert (found.status, found.evidence) == ("ok", f"{known} items; not compared: 3 more items of no declared kind")
     assert judged(kind, every=True)(facts(world)).evidence == f"{known + 3} items"
 
 

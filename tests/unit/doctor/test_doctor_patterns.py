@@ -85,8 +85,8 @@ def test_an_item_with_a_fault_of_its_own_explains_the_number() -> None:
     ("keys", "why"),
     [
         ({"filter": "x = :y", "values": {"y": 1}}, "it has a filter"),
-        ({"sort": {"begins_with": "{year}"}}, "its sort-key condition has parameters, or is a range"),
-        ({"sort": {"less": "M"}}, "its sort-key condition has parameters, or is a range"),
+        ({"sort": {"begins_with": "{year}"}}, "the condition on its sort key has parameters, or is a range"),
+        ({"sort": {"less": "M"}}, "the condition on its sort key has parameters, or is a range"),
         ({"operation": "scan"}, "it reads the whole table"),
         ({}, ""),
     ],

@@ -431,7 +431,7 @@ def test_the_line_of_a_seed_that_has_the_wrong_id_is_named(world: World, tmp_pat
     fix = judged("mismatched_id")(made).fix
     assert fix is not None
     assert fix.safe
-    wanted = "seeds/users.json:3 has the wrong value, too: correct it there, or the next load restores it"
+    wanted = "seeds/users.json:3 has the wrong value, too: correct it there, or the next load writes it again"
     assert fix.text == f"write the correct value; no data is lost. {wanted}"
 
 

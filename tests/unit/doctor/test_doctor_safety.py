@@ -124,19 +124,44 @@ OWN_KMS = {**KMS, "KMSMasterKeyId": "arn:aws:kms:eu-central-1:123456789012:key/0
     [
         ("SAF003", {}, {}, "skip: not run: not configured"),
         ("SAF003", {"deletion_protection": True}, {"DeletionProtectionEnabled": True}, "ok: DeletionProtectionEnabled"),
-        ("SAF003", {"deletion_protection": True}, {}, "fail: table letters: its definition has no Deletion"),
-        ("SAF003", {"deletion_protection": True}, {"DeletionProtectionEnabled": False}, "fail: table letters"),
-        ("SAF005", {}, {}, "ok: letters: aws-owned, by its definition; DynamoDB Local's own files are not encrypted"),
-        ("SAF005", {"encryption_at_rest": "aws-managed"}, {"SSESpecification": KMS}, "ok: letters: aws-managed"),
-        ("SAF005", {"encryption_at_rest": "aws-managed"}, {"SSESpecification": OWN_KMS}, "ok: letters: customer-m"),
+        ("SAF003", {"deletion_protection": True}, {}, "fail: table `letters`: its definition has no Deletion"),
+        ("SAF003", {"deletion_protection": True}, {"DeletionProtectionEnabled": False}, "fail: table `letters`"),
+        (
+            "SAF005",
+            {},
+            {},
+            "ok: table `letters`: aws-owned, according to its definition; DynamoDB Local's own files are not encrypted",
+        ),
+        (
+            "SAF005",
+            {"encryption_at_rest": "aws-managed"},
+            {"SSESpecification": KMS},
+            "ok: table `letters`: aws-managed",
+        ),
+        (
+            "SAF005",
+            {"encryption_at_rest": "aws-managed"},
+            {"SSESpecification": OWN_KMS},
+            "ok: table `letters`: customer-m",
+        ),
         (
             "SAF005",
             {"encryption_at_rest": "aws-managed"},
             {},
-            "fail: table letters: its encryption key is aws-owned, according to its definition",
+            "fail: the encryption key of table `letters` is aws-owned, according to its definition",
         ),
-        ("SAF005", {"encryption_at_rest": "aws-managed"}, {"SSESpecification": {"Enabled": False}}, "fail: table"),
-        ("SAF005", {"encryption_at_rest": "customer-managed"}, {"SSESpecification": KMS}, "fail: table letters"),
+        (
+            "SAF005",
+            {"encryption_at_rest": "aws-managed"},
+            {"SSESpecification": {"Enabled": False}},
+            "fail: the encryption key of table",
+        ),
+        (
+            "SAF005",
+            {"encryption_at_rest": "customer-managed"},
+            {"SSESpecification": KMS},
+            "fail: the encryption key of table `letters`",
+        ),
         ("SAF008", {}, {}, "skip: not run: not configured"),
         ("SAF008", {"point_in_time_recovery": True}, {}, "error: not verified: DynamoDB Local has no backups"),
     ],
@@ -147,7 +172,10 @@ def test_tables_by_their_definitions(
     assert text(row(code, safety, request=request_)).startswith(expected)
 
 
-@pytest.mark.parametrize(("on", "expected"), [(True, "ok: letters, by [safety] backups"), (False, "fail: table")])
+@pytest.mark.parametrize(
+    ("on", "expected"),
+    [(True, "ok: table `letters`, according to [safety] backups"), (False, "fail: point-in-time recovery of table")],
+)
 def test_recovery_by_the_declared_requests(tmp_path: Path, on: bool, expected: str) -> None:
     request = {"TableName": "letters", "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": on}}
     (tmp_path / "letters.json").write_text(json.dumps(request))

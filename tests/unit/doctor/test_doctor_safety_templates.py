@@ -75,7 +75,7 @@ SOUND: dict[str, dict[str, str]] = {
 def test_a_sound_setup_is_quiet(tmp_path: Path, files: dict[str, str]) -> None:
     found = rows(tmp_path, files)
     assert shown(found) == {}
-    assert all("the account was not read" in found[code]["evidence"] for code in CODES if code != "SAF004")
+    assert all("the AWS account was not read" in found[code]["evidence"] for code in CODES if code != "SAF004")
 
 
 YAML_FAULTS: dict[str, tuple[str, Callable[[str], str], str]] = {
@@ -120,7 +120,7 @@ YAML_FAULTS: dict[str, tuple[str, Callable[[str], str], str]] = {
     "a policy for all tables": (
         "SAF011",
         change("- !GetAtt Letters.Arn", "- arn:aws:dynamodb:eu-central-1:123456789012:table/*"),
-        "lets arn:aws:dynamodb:eu-central-1:123456789012:table/* through",
+        "its policy allows requests to arn:aws:dynamodb:eu-central-1:123456789012:table/*",
     ),
     "no route table": ("SAF011", change("      RouteTableIds: [!Ref Routes]\n", ""), "has no route table"),
     "a policy for another table": (
@@ -128,7 +128,7 @@ YAML_FAULTS: dict[str, tuple[str, Callable[[str], str], str]] = {
         lambda text: text.replace("- !GetAtt Letters.Arn", "- arn:aws:dynamodb:*:*:table/old").replace(
             "table/${Letters}/index", "table/old/index"
         ),
-        "does not let letters through",
+        "the policy allows no requests to table `letters`",
     ),
     "a user with a table": (
         "SAF012",
@@ -199,7 +199,7 @@ TERRAFORM_FAULTS: dict[str, tuple[str, Callable[[str], str], str]] = {
             'resources = [aws_dynamodb_table.letters.arn, "${aws_dynamodb_table.letters.arn}/index/*"]',
             'resources = ["*"]',
         ),
-        "its policy lets * through",
+        "its policy allows requests to *",
     ),
     "no route table": ("SAF011", change("[aws_route_table.main.id]", "[]"), "has no route table"),
     "an attached policy": (
@@ -255,7 +255,7 @@ def test_a_fault_in_terraform_is_found(tmp_path: Path, code: str, fault: Callabl
 def test_where_no_one_can_look_it_is_not_verified(tmp_path: Path) -> None:
     found = rows(tmp_path, {"README.md": "no templates"})
     assert {code: row["status"] for code, row in found.items()} == {"SAF004": "ok", **dict.fromkeys(CODES[1:], "error")}
-    assert "the account was not read, and no template has a trail" in found["SAF010"]["evidence"]
+    assert "the AWS account was not read, and no template has a trail" in found["SAF010"]["evidence"]
     assert found["SAF010"]["fix"]["command"] == "devenv doctor --only safety --allow-remote"
 
 

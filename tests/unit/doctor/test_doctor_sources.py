@@ -63,7 +63,7 @@ def test_an_item_of_the_seed_that_was_changed_since_is_not_blamed_on_its_file(tm
     settings = msgspec.convert(messaging_settings(TABLE, "letters") | {"steps": seed}, Settings)
     found = judged("orphan")(facts(world, root=tmp_path, settings=settings, is_seeded=lambda *_: True))
     assert found.fix is not None
-    assert "its value was not found there" in found.fix.text
+    assert "devenv did not find its wrong value there" in found.fix.text
     assert "correct it there" not in found.fix.text
     assert "--restore-seeds" in found.fix.text
 

@@ -126,7 +126,10 @@ def test_fixtures_are_loaded_and_commands_are_those_of_manage_py(project: tuple[
     assert getattr(steps.setup.migrations, "command", None) == ["sh", "-c", line]
     assert steps.seed.command == ["{python}", "manage.py", "seed_feed"]
     assert not [each for each in project[1]["unused"] if "demo.json" in each or "settings.json" in each]
-    assert "recipes/tests/feed_broken.json: items, but it is in a folder of tests" in project[1]["unused"]
+    assert (
+        "recipes/tests/feed_broken.json: has items, but is not loaded: the file is in a folder of tests"
+        in project[1]["unused"]
+    )
 
 
 def test_items_are_linked_to_the_tables_of_models(project: tuple[Settings, dict[str, Any]]) -> None:

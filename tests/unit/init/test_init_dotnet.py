@@ -138,4 +138,4 @@ def test_migrations_of_entity_framework_are_listed(tmp_path: Path) -> None:
         "Data/Migrations/20240101120000_Init.Designer.cs": "partial class Init { }\n",
     }
     _, body = made(tmp_path, files)
-    assert any(each.startswith("Data/Migrations: migrations of Entity Framework") for each in body["unused"])
+    assert any(each.startswith("Data/Migrations: has migrations of Entity Framework") for each in body["unused"])

@@ -77,16 +77,15 @@ aws dynamodb create-table --table-name "$UNKNOWN" --billing-mode PAY_PER_REQUEST
         "seeds/dynamodb/tables/dev-polls.json",
         "seeds/dynamodb/tables/votes.json",
     ]
-    assert any(
-        line.startswith("bin/tables.sh: 1 table definition with values that are computed") for line in body["unused"]
-    )
+    assert any(line.startswith("bin/tables.sh: 1 table definition with computed values") for line in body["unused"])
 
 
 def test_a_template_that_is_no_valid_yaml_is_named_so(tmp_path: Path) -> None:
     template = "Resources:\n  T:\n    Type: AWS::DynamoDB::Table\n    Properties: {Path: /x/{id}/y, Method: get}\n"
     _, body = made(tmp_path, {**SQL, "template.yaml": template})
     assert any(
-        line.startswith("template.yaml: its tables are not read: it is no valid template") for line in body["unused"]
+        line.startswith("template.yaml: its tables are not read, because it is not a valid template")
+        for line in body["unused"]
     )
 
 

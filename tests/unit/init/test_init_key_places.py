@@ -106,4 +106,4 @@ def test_two_attributes_that_fit_equally_are_said_and_neither_is_taken(tmp_path:
     settings, text = seeded(tmp_path, items)
     assert matches(settings)["box"]["PK"] == "BOX#{box_id}"
     said = " ".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("# "))
-    assert "wood and sort both have the part {box_id} of PK in each item, and nothing tells which" in said
+    assert "In each item, the part {box_id} of `PK` has the same value as `wood` and as `sort`, so devenv" in said

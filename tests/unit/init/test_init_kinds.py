@@ -80,8 +80,8 @@ def test_every_sql_file_is_used_in_order_or_listed_with_the_reason(tmp_path: Pat
         "db/clean.sql: it creates nothing",
         "db/queries/add.sql: a program fills in its values",
         "db/queries/by_handle.sql: it only reads",
-        "docker-compose.yml: suggests DynamoDB, but no table was found, neither a definition nor a query: if the"
-        " project has one, write its CreateTable request as JSON and name the file in [steps.schema-load]",
+        "docker-compose.yml: suggests DynamoDB, but neither a definition nor a query of a table was found. If the"
+        " project has a table, write its CreateTable request as JSON and name the file in [steps.schema-load]",
         "docs/copy.sql: table users is already made by db/02_tables.sql",
         "notes.sql: it has no statement",
         "tests/fixtures/rows.sql: it is in a folder of tests",
@@ -140,7 +140,9 @@ def test_a_schema_that_the_migrations_make_too_is_not_loaded_twice(tmp_path: Pat
 
 def test_migrations_of_an_unknown_tool_are_named_with_the_setting(tmp_path: Path) -> None:
     _, body = made(tmp_path, {"docker-compose.yml": COMPOSE, "db/migrate/20240101_users.rb": "create_table :users"})
-    assert "db/migrate: migrations of Rails: devenv does not know their command; name it:" in body["unused"][0]
+    assert (
+        "db/migrate: has migrations of Rails, but devenv does not know their command. Declare it:" in body["unused"][0]
+    )
 
 
 # --- table definitions

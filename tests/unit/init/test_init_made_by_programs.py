@@ -84,7 +84,7 @@ def test_one_address_of_all_services_leads_to_dynamodb_and_the_others_are_named(
     }
     settings, body = made(tmp_path, {**SQL, **files})
     assert settings.env == {"AWS_ENDPOINT": "{dynamodb_url}"}
-    assert [each for each in body["unused"] if "aws.endpoint is the address of S3, too" in each]
+    assert [each for each in body["unused"] if "`aws.endpoint` is also the address of S3" in each]
 
 
 def test_the_tables_of_entity_framework() -> None:
@@ -110,7 +110,10 @@ def test_entity_framework_runs_by_the_tool_of_the_projects_manifest(tmp_path: Pa
 @pytest.mark.parametrize(
     ("program", "said"),
     [
-        ("await context.Database.MigrateAsync();", "the application runs them when it starts (src/Fleet/Program.cs:1)"),
+        (
+            "await context.Database.MigrateAsync();",
+            "the application runs these migrations of Entity Framework when it starts (src/Fleet/Program.cs:1)",
+        ),
         ("// context.Database.Migrate();", '["dotnet", "ef", "database", "update", "--project", "src/Fleet"]'),
     ],
 )

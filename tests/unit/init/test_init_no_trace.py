@@ -66,7 +66,7 @@ def test_a_list_by_an_index_whose_attribute_only_the_table_types(tmp_path: Path)
     ("code", "said"),
     [
         (WRITES, "[trace.*]: server.js writes items, and no query or lookup by a key was found"),
-        (CACHE, "gives a value that it makes of the item"),
+        (CACHE, "returns a value that it computes from the item"),
         (READ, "no GET route that calls one (server.js:5) was recognised"),
         (WRITES + LATEST, ""),
     ],

@@ -28,8 +28,8 @@ def test_tables_that_a_program_makes_are_named_and_known() -> None:
     found = program_tables(texts)
     assert [table.name for each in found for table in each.tables] == ["boats", "ports", "crews", "users"]
     assert done_by_programs(texts, found, {"users"}) == [
-        "db.go:4: this program makes tables boats, ports when it runs; no SQL file does, so [steps.setup] leaves that"
-        " to it"
+        "db.go:4: this program creates tables `boats`, `ports` when it runs. No SQL file does, so neither does"
+        " [steps.setup]"
     ]
 
 

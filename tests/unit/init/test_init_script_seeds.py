@@ -117,7 +117,7 @@ def test_items_in_a_folder_of_tests_are_not_loaded_and_those_of_testdata_seed_ar
     files = {"t.json": json.dumps(REQUEST), "test/fixtures/plays.json": item, "testdata/seed/plays.json": item}
     settings, body = made(tmp_path, files)
     assert settings.steps.seed.files == ["testdata/seed/plays.json"]
-    assert "test/fixtures/plays.json: items, but it is in a folder of tests" in body["unused"]
+    assert "test/fixtures/plays.json: has items, but is not loaded: the file is in a folder of tests" in body["unused"]
 
 
 LIST = """

@@ -97,8 +97,11 @@ def test_items_in_the_json_of_dynamodb_are_seeds_whatever_the_file_is_called(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (json.dumps(ITEM), "one item with the key of table sailings"),
-        (f"[{WRITES}]", "its items fit table sailings, but neither its name nor a script says that it is a seed"),
+        (json.dumps(ITEM), "one item of table sailings in the form of `put-item --item`"),
+        (
+            f"[{WRITES}]",
+            "its items fit table sailings, but neither the file's name nor a script says that the file is a",
+        ),
     ],
 )
 def test_what_only_looks_like_items_is_listed(tmp_path: Path, text: str, said: str) -> None:
@@ -110,7 +113,7 @@ def test_what_only_looks_like_items_is_listed(tmp_path: Path, text: str, said: s
 @pytest.mark.parametrize(
     ("items", "said"),
     [
-        ([ITEM], "items, but seeds/sailings.json has one with the same key"),
+        ([ITEM], "one of its items has the same key as an item of seeds/sailings.json"),
         ([LATER, LATER], "two of its items have the same key"),
     ],
 )
@@ -118,7 +121,7 @@ def test_a_second_copy_of_the_same_items_is_not_loaded(tmp_path: Path, items: li
     copy = json.dumps({"Items": items, "Count": len(items)})
     settings, body = made(tmp_path, {**FILES, "backup.json": copy, "seeds/sailings.json": f"[{WRITES}]"})
     assert settings.steps.seed.files == ["seeds/sailings.json"]
-    assert f"backup.json: {said}: it is not loaded" in body["unused"]
+    assert f"backup.json: not loaded: {said}" in body["unused"]
 
 
 def test_a_packed_file_that_is_damaged_is_named(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_the_files_of_a_changelog_of_liquibase_are_not_loaded(tmp_path: Path) ->
     for name in ("changes/001.sql", "sql/views.sql", "data/plots.csv"):
         assert f"db/changelog/{name}: not loaded: db/changelog/master.yaml names it" in said
     assert "db/loose.sql: not loaded: a Liquibase changelog: only" in said
-    assert "db/changelog/master.yaml: a changelog of Liquibase (contexts: demo;" in said
+    assert "db/changelog/master.yaml: devenv itself runs no changelog of Liquibase (contexts: demo;" in said
     assert "--changelog-file=db/changelog/master.yaml" in said
 
 
@@ -158,7 +158,7 @@ def test_liquibase_runs_by_the_projects_own_script(tmp_path: Path) -> None:
     package = {"scripts": {"db:migrate": "liquibase update"}, "devDependencies": {"liquibase": "4"}}
     settings, body = made(tmp_path, {**LIQUIBASE, "package.json": json.dumps(package)})
     assert settings.steps.setup.migrations.command == ["npm", "run", "db:migrate"]  # type: ignore[union-attr]
-    assert not any("a changelog of Liquibase (contexts" in each for each in body["unused"])
+    assert not any("no changelog of Liquibase (contexts" in each for each in body["unused"])
 
 
 def test_csv_files_that_psql_loads_are_used(tmp_path: Path) -> None:
@@ -228,6 +228,6 @@ def test_migrations_of_typeorm_are_found_by_their_class(tmp_path: Path) -> None:
 def test_migrations_without_a_known_command_are_listed(tmp_path: Path) -> None:
     _, body = made(tmp_path, {**TYPEORM, "compose.yaml": "services: {db: {image: postgres}}"})
     assert any(
-        each.startswith("src/db/changes: migrations of TypeORM: devenv does not know their command")
+        each.startswith("src/db/changes: has migrations of TypeORM, but devenv does not know their command")
         for each in body["unused"]
     )

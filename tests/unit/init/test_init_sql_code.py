@@ -63,13 +63,13 @@ def test_scripts_that_are_part_of_no_step_are_listed(tmp_path: Path) -> None:
         "tests/seed.py": "print(1)\n",
     }
     found = survey(write(tmp_path, files))
-    assert sorted(line for line in found.unused if "if it is needed" in line) == [
-        "db/extra.sh: a script in the folder of the SQL files; devenv did not read it: if it is needed, declare"
+    assert sorted(line for line in found.unused if "If the script is needed" in line) == [
+        "db/extra.sh: devenv did not read this script in the folder of the SQL files. If the script is needed, declare"
         ' [steps.setup] command = ["bash", "db/extra.sh"]',
-        'tools/seed.mjs: its name contains "seed", but no write to DynamoDB was found in it: if it is needed, declare'
-        ' [steps.seed] command = ["node", "tools/seed.mjs"]',
-        "tools/seed_boats.rb: it inserts rows into boats, but no write to DynamoDB was found in it: if it is needed,"
-        ' declare [steps.seed] command = ["ruby", "tools/seed_boats.rb"]',
+        'tools/seed.mjs: its name contains "seed", but no write to DynamoDB was found in it. If the script is needed,'
+        ' declare [steps.seed] command = ["node", "tools/seed.mjs"]',
+        "tools/seed_boats.rb: it inserts rows into `boats`, but no write to DynamoDB was found in it. If the script is"
+        ' needed, declare [steps.seed] command = ["ruby", "tools/seed_boats.rb"]',
     ]
 
 

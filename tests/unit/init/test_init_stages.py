@@ -76,7 +76,8 @@ def test_one_stage_is_made_and_the_others_are_listed(
     for other in {"parcels-dev", "parcels-staging", "parcels-prod"} - {chosen}:
         stage = other.removeprefix("parcels-")
         assert (
-            f"infra/{stage}/parcels.json:1: table {other} is that of another stage: {chosen} is made ({why})" in lines
+            f"infra/{stage}/parcels.json:1: table {other} belongs to another stage; devenv creates {chosen} ({why})"
+            in lines
         )
 
 

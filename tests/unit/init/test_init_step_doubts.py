@@ -57,7 +57,7 @@ def test_a_seed_that_writes_items_without_a_table_is_a_question(tmp_path: Path) 
     assert "db:seed" not in f"{settings.steps.setup.migrations} {settings.steps.seed.command}"
     said = next(each for each in body["edits"] if "db/seeds.rb" in each)
     assert "writes items of Docking::Log, and no step makes its table" in said
-    assert "it deletes what is there first; its values are random" in said
+    assert "before that, it deletes existing data; the values that it writes are random" in said
 
 
 def test_a_seed_of_rows_runs(tmp_path: Path) -> None:

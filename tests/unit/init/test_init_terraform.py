@@ -146,7 +146,7 @@ resource "aws_dynamodb_table" "each" {
     assert [each.table for each in found] == ["carts"]
     (note,) = notes
     assert note.startswith(
-        "main.tf:2: 1 of the 2 tables of aws_dynamodb_table.each, with values that are computed, or incomplete: write"
+        "main.tf:2: 1 of the 2 tables of aws_dynamodb_table.each, with computed values, or incomplete: write"
     )
     many = text.replace("for_each     = { carts", "count = 100000 #").replace("each.value", '"pk"')
     found, notes = read_terraform_tables("main.tf", many.replace("each.key", '"t-${count.index}"'))

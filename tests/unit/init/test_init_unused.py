@@ -23,12 +23,18 @@ def visits(place_id):
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"app.py": ASKS}, "app.py:7: queries table visits by place_id, but no definition of it was found"),
-        ({"app.py": "import boto3\nddb = boto3.client('dynamodb')\n"}, "app.py: uses DynamoDB, but no table was found"),
-        ({"requirements.txt": "boto3\n"}, "requirements.txt: suggests DynamoDB, but no table was found"),
+        ({"app.py": ASKS}, "app.py:7: queries table visits by `place_id`, but no definition of the table was found"),
+        (
+            {"app.py": "import boto3\nddb = boto3.client('dynamodb')\n"},
+            "app.py: uses DynamoDB, but neither a definition nor a query of a table",
+        ),
+        (
+            {"requirements.txt": "boto3\n"},
+            "requirements.txt: suggests DynamoDB, but neither a definition nor a query of a table",
+        ),
         (
             {"compose.yaml": "services: {db: {image: amazon/dynamodb-local}}"},
-            "compose.yaml: suggests DynamoDB, but no table was found",
+            "compose.yaml: suggests DynamoDB, but neither a definition nor a query of a table",
         ),
     ],
 )
@@ -86,18 +92,26 @@ IN_PYTHON = "import boto3\n\nboto3.client('dynamodb').create_table(TableName='t'
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        ("test/prepare.ts", MAKES, "test/prepare.ts:3: a table definition in a folder of tests, so it is not used"),
-        ("src/shop.test.ts", MAKES, "src/shop.test.ts:3: a table definition in a test, so it is not used"),
-        ("tests/conftest.py", IN_PYTHON, "tests/conftest.py:3: a table definition in a folder of tests, so it is not"),
+        (
+            "test/prepare.ts",
+            MAKES,
+            "test/prepare.ts:3: not used, because this table definition is in a folder of tests",
+        ),
+        ("src/shop.test.ts", MAKES, "src/shop.test.ts:3: not used, because this table definition is in a test"),
+        (
+            "tests/conftest.py",
+            IN_PYTHON,
+            "tests/conftest.py:3: not used, because this table definition is in a folder of tests",
+        ),
         (
             "it/store_test.go",
             'import "dynamodb"\n\nx := dynamodb.CreateTableInput{}\n',
-            "it/store_test.go:3: a table def",
+            "it/store_test.go:3: not used, because this table definition is in a test",
         ),
         # A table of Postgres.
         ("test/knex.js", "// no dynamodb\nknex.schema.createTable('carts', (t) => t.increments());\n", None),
     ],
 )
 def test_a_definition_of_tests_is_listed(tmp_path: Path, file: str, text: str, said: str | None) -> None:
-    found = [line for line in survey(write(tmp_path, {file: text})).unused if "table definition in a" in line]
+    found = [line for line in survey(write(tmp_path, {file: text})).unused if "table definition is in a" in line]
     assert [line[: len(said or "")] for line in found] == ([said] if said else [])

@@ -90,7 +90,7 @@ def test_a_file_that_is_not_read_is_named_beside_a_fault(tmp_path: Path) -> None
     outcome = run_code(cast(DoctorFacts, SimpleNamespace(context=SimpleNamespace(root=tmp_path))))
     assert outcome.status == "warn"
     assert "app.py:3" in str(outcome.evidence)
-    assert "not read, because it is not valid in this version of Python: old.py" in str(outcome.evidence)
+    assert "not valid in this version of Python, so not read: old.py" in str(outcome.evidence)
 
 
 @pytest.mark.parametrize("file", ["long.php", "Long.java", "Long.kt", "Long.cs"])

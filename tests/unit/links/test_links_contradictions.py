@@ -36,7 +36,7 @@ def found(
 
 def test_another_id_in_the_key_than_in_the_attribute_is_a_contradiction() -> None:
     [fault] = found(LOAN, {**LOAN, "borrower": BEN})
-    assert fault.note == f"TOOL#7: `borrower` is {BEN}, and `gsi1pk` (PATRON#{{borrower}}) has {ANA}"
+    assert fault.note == f"TOOL#7: `borrower` is {BEN}, but `gsi1pk` (PATRON#{{borrower}}) contains {ANA}"
     assert (fault.subjects, fault.attribute, fault.layer, fault.safe) == ((BEN, ANA), "borrower", "dynamodb", False)
 
 
@@ -68,7 +68,7 @@ def test_words_contradict_only_where_other_items_show_that_they_are_the_same() -
     stale = {"pk": "ORDER#2", "gsi1pk": "STATUS#open", "status": "closed"}
     assert found(stale, match=match) == []
     [fault] = found({"pk": "ORDER#1", "gsi1pk": "STATUS#open", "status": "open"}, stale, match=match)
-    assert fault.note == "ORDER#2: `status` is closed, and `gsi1pk` (STATUS#{status}) has open"
+    assert fault.note == "ORDER#2: `status` is closed, but `gsi1pk` (STATUS#{status}) contains open"
 
 
 @pytest.mark.parametrize(("declared", "reported"), [("uuid", True), ("string", False)])
@@ -78,7 +78,7 @@ def test_a_text_that_is_no_id_beside_the_id_of_the_key(declared: str, reported: 
     odd = {**LOAN, "pk": "TOOL#8", "borrower": "xyz"}
     assert found(odd, types=types) == []
     assert [fault.note for fault in found(LOAN, odd, types=types)] == (
-        [f"TOOL#8: `borrower` is xyz, and `gsi1pk` (PATRON#{{borrower}}) has {ANA}"] if reported else []
+        [f"TOOL#8: `borrower` is xyz, but `gsi1pk` (PATRON#{{borrower}}) contains {ANA}"] if reported else []
     )
 
 

@@ -50,8 +50,8 @@ def settings_of(text: str) -> Settings:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[patterns.p]\ntable = "t"\nsql = "SELECT 1"', "either table or sql"),
-        ("[patterns.p]", "either table or sql"),
+        ('[patterns.p]\ntable = "t"\nsql = "SELECT 1"', "either `table` or `sql`"),
+        ("[patterns.p]", "either `table` or `sql`"),
         ('[patterns.p]\ntable = "t"\noperation = "get"\nlimit = 1', "operation `get` reads one item"),
         (
             '[patterns.p]\ntable = "t"\nentities = ["mesage"]\n[entities.message]\ntable = "t"',

@@ -377,7 +377,7 @@ def test_a_list_that_is_the_same_is_not_called_changed() -> None:
     http.update(expected=http["entries"], missing=[], extra=[], changed=[], reordered=False)
     assert trace_view.standing(http) == "broken"
     [sentence] = trace_view.judgement(body, http)
-    assert sentence.endswith("its 12 entries are as expected, another part of its answer is wrong.")
+    assert sentence.endswith("its 12 entries are as expected, but another part of its answer is wrong.")
     assert "mutated" not in write_html(report_of(1, body))
     http["changed"] = [{"id": message_id(1), "field": "handle", "expected": "a", "observed": "b"}]
     assert trace_view.standing(http) == "mutated"

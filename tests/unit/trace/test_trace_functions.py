@@ -99,10 +99,10 @@ def test_a_command_is_named_by_its_script(command: list[str], name: str) -> None
 def test_the_file_that_was_looked_for(project: Path) -> None:
     unfound = found(project, "backend", "backend.shop.orders:orders_of", "No module named 'backend'")
     assert unfound is not None
-    expected = (
-        "neither backend/shop/orders.py nor backend/shop/orders/__init__.py exists in backend/, where imports begin"
+    assert unfound.cause == (
+        "neither backend/shop/orders.py nor backend/shop/orders/__init__.py exists in backend/,"
+        " where Python looks for the project's modules"
     )
-    assert unfound.cause == expected
 
 
 def test_a_file_that_is_there_is_not_said_to_be_missing(project: Path) -> None:

@@ -32,7 +32,7 @@ def test_an_answer_without_the_field_that_is_its_id() -> None:
     nameless = tuple(replace(each, id=None) for each in STORED)
     kind, cause, fix = causes(with_library(entries=nameless, names=("text", "order_no")))
     assert (kind, cause) == ("field_changed", "no entry of the answer has `id`; its fields are `text`, `order_no`")
-    assert fix == f'{PLACE} has library = "id": name the field that holds the id, or return `id`'
+    assert fix == f'{PLACE} has library = "id": name there the field that holds the id, or return `id`'
 
 
 @pytest.mark.parametrize("alike", [True, False])
@@ -41,14 +41,14 @@ def test_ids_that_differ_in_form_only(alike: bool) -> None:
     answer = STORED if alike else tuple(replace(each, fields={}) for each in STORED)
     seen = with_library(entries=renamed(answer, "MSG#{}"), names=("id",), asked=(SENT,), read=STORED)
     _, cause, fix = causes(seen)
-    assert cause == "the ids differ only in form: the answer's id has the text `MSG#…`"
+    assert cause == "the ids differ only in form: in the answer they contain the text `MSG#…`"
     assert fix == f'in {PLACE} write dynamodb = "MSG#MSG#{{number}}"'
 
 
 def test_the_items_have_the_longer_form() -> None:
     seen = with_member(entries=tuple(replace(each, id=(each.id or "")[1:]) for each in STORED), names=("no",))
     kind, cause, fix = causes(seen)
-    assert (kind, cause) == ("body_changed", "the ids differ only in form: the items' id has the text `m…`")
+    assert (kind, cause) == ("body_changed", "the ids differ only in form: in the items they contain the text `m…`")
     assert fix == f'in {PLACE} write http = "m{{no}}"'
 
 
@@ -112,7 +112,7 @@ def test_the_line_for_a_field_elsewhere_is_one_that_devenv_reads() -> None:
     line = re.search(r"fields = (\{.*?\})", first.fix.text)
     assert line is not None, first
     assert tomllib.loads(f"fields = {line[1]}") == {"fields": {"a.b": "beside.b"}}
-    assert "the answer has the value there" in first.fix.text
+    assert "because the answer has the value in that field" in first.fix.text
 
 
 def test_a_field_that_no_item_has_is_the_cause() -> None:

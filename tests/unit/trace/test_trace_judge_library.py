@@ -295,7 +295,7 @@ def test_a_store_that_refuses_credentials_is_named() -> None:
     first = judge(SUBJECT, with_library(outcome="raised", error="ClientError", asked=(asked,))).first
     assert first is not None
     assert first.kind == "error"
-    assert (first.cause or "").startswith("DynamoDB at db:8000 refused the credentials of Query letters")
+    assert (first.cause or "").startswith("DynamoDB at db:8000 refused the credentials with which `Query letters")
 
 
 def test_a_lookup_that_finds_another_row_for_an_earlier_fault_is_no_tick() -> None:

@@ -80,7 +80,7 @@ def test_another_table_is_named_before_another_read_of_the_same_store() -> None:
 def test_a_read_of_the_same_place_that_brings_nothing() -> None:
     told = running(replace(SENT, key={"pk": "?"}, count=0))
     assert (
-        "gets 0 items from Query letters; a new process, which sends pk = MSG#g-1, gets 5:"
+        "gets 0 items from `Query letters`; a new process, which sends `pk = MSG#g-1`, gets 5:"
         " the running application sends another key"
     ) in told
 

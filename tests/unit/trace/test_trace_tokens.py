@@ -49,7 +49,7 @@ def test_a_token_is_a_column_or_what_a_command_prints(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({**GROWERS, "token": {"column": "api_token", "env": "KEY"}}, "with env or with column, not with both"),
+        ({**GROWERS, "token": {"column": "api_token", "env": "KEY"}}, "with `env` or with `column`, not with both"),
         ({"project": {"name": "garden"}, "token": {"column": "api_token"}}, "needs a section [person]"),
     ],
 )

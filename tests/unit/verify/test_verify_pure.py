@@ -54,27 +54,29 @@ def test_everything_read_is_a_proof() -> None:
 
 def test_what_is_not_compared_is_said() -> None:
     assert list(list_not_compared(Coverage((TABLE_READ,), ROWS), ["t", "audit"])) == [
-        "audit: no entity and no link of devenv.toml names it",
-        "100 items of t: of no declared kind",
-        "1 item of t: expired, but not deleted yet",
+        "table `audit`: no entity and no link of devenv.toml names it",
+        "100 items of table `t`: of no declared kind",
+        "1 item of table `t`: expired, but not deleted yet",
     ]
     whole = msgspec.structs.replace(TABLE_READ, known=1000, expired=0)
     assert list(list_not_compared(Coverage((whole,), ROWS), ["t"])) == []
     half = msgspec.structs.replace(whole, ids={"owner": 1000, "reply": 0})
-    assert list(list_not_compared(Coverage((half,), ROWS), ["t"])) == ["link `reply` finds no id in any item of t"]
+    assert list(list_not_compared(Coverage((half,), ROWS), ["t"])) == [
+        "link `reply` finds no id in any item of table `t`"
+    ]
     assert reasons(half) == ()
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"finished": 3}, "1 of 4 segments of t did not end"),
-        ({"capped": 1, "finished": 3}, "the scan of t stopped at the given number of items"),
-        ({"counted": 1011}, "1,000 items of t read, but the table has 1,011"),
-        ({"ids": {"owner": 0}}, "link `owner` finds no id in any item of t"),
-        ({"known": 0}, "none of 1,000 items of t is of a declared kind"),
-        ({"items": 0, "known": 0, "counted": 0}, "table t has no items"),
-        ({"keys": ("id",)}, "table t is not the declared one: its key is id; declared: pk, sk"),
+        ({"finished": 3}, "1 of 4 segments of table `t` did not end"),
+        ({"capped": 1, "finished": 3}, "the scan of table `t` stopped at the given number of items"),
+        ({"counted": 1011}, "1,000 items of table `t` read, but the table has 1,011"),
+        ({"ids": {"owner": 0}}, "link `owner` finds no id in any item of table `t`"),
+        ({"known": 0}, "none of 1,000 items of table `t` is of a declared kind"),
+        ({"items": 0, "known": 0, "counted": 0}, "table `t` has no items"),
+        ({"keys": ("id",)}, "table `t` is not the declared one: its key is id; declared: pk, sk"),
     ],
 )
 def test_each_gap_in_the_coverage_is_a_reason(change: dict[str, Any], reason: str) -> None:
