@@ -12,10 +12,10 @@ CacheType = Literal["string", "list", "hash"]
 class Cache(Section, frozen=True):
     """`key` is a template such as `conv:{person.uuid}`, with the placeholders of the subject `[trace.<subject>]`.
 
-    `subject` is the section's own name where nothing else is said, `service` the project's only Redis. A `string`
-    holds JSON; a `list` or a `hash` holds JSON in each element. `items` is the place of the list in it, `id` the id's
-    name, `fields` maps the subject's fields to other names; by default all as the function's answer has them. `ttl_s`
-    is how long an entry lives, `limit` how many elements it has at most.
+    `subject` is the section's own name where nothing else is said, `service` the project's only Redis. A `string` holds
+    JSON; a `list` or a `hash` holds JSON in each element. `items` is the place of the list in it, `id` the id's name,
+    `fields` maps the subject's fields to other names; by default these are those of the function's answer. `ttl_s` is
+    how long an entry lives, `limit` how many elements it has at most.
     """
 
     key: Text

@@ -13,7 +13,7 @@ ServiceKey = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]*$(?!\n)", ma
 
 
 class Ready(Section, frozen=True):
-    """`ready = { http = "/" }`: when a service counts as started. All that is given must hold; none: at once.
+    """`ready = { http = "/" }`: a service counts as started when all given conditions hold; without one, at once.
 
     `http`: GET on this path has a status below 400. `tcp`: its port accepts connections. `log`: a line of its log
     matches this regular expression. `command` exits 0, in the service's folder and environment.

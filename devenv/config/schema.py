@@ -79,11 +79,12 @@ class Docker(Section, frozen=True):
 
 
 class External(Section, frozen=True):
-    """`[external]`: stores that already run, for engine `external`. Passwords and keys rather by variables:
+    """`[external]`: stores that already run, for engine `external`. Set passwords and keys by variables instead:
     DEVENV_EXTERNAL_PASSWORD, _ACCESS_KEY, _SECRET_KEY, _SESSION_TOKEN.
 
     `postgres` is `postgresql://user@host:port`, with a database if it is not that of `[postgres]`; `dynamodb` is
-    `http://host:port`. A DynamoDB Local that was started without -sharedDb has other tables for each key and region.
+    `http://host:port`. A DynamoDB Local that was started without -sharedDb keeps separate tables for each
+    access key and region.
     """
 
     postgres: Text | None = None
@@ -98,8 +99,9 @@ class External(Section, frozen=True):
 class Backend(Section, frozen=True):
     """`[backend]`: the project's own HTTP app. `{python}` and `{port}` are filled in inside command, url, env.
 
-    It runs in `folder`, relative to the project's. `python` is its interpreter; by default devenv's own. `image` is
-    what its container's image is built on (engine `docker`). `depends_on`: what it needs besides both stores.
+    It runs in `folder`, relative to the project's. `python` is its interpreter; by default that of the project's
+    environment (.venv, poetry, pipenv, conda), else devenv's own. `image` is the base image of the application's
+    container (engine `docker`). `depends_on`: what it needs besides both stores.
     """
 
     command: list[Text] = []
@@ -141,7 +143,7 @@ MigrationTool = Literal[
 class Migrations(Section, frozen=True):
     """`migrations = { tool = "goose", folder = "db/changes" }`: a tool whose migrations are not in its usual folder.
 
-    `command` is the project's own way to run them; it then belongs to any tool, and `folder` has its migrations.
+    With `command`, devenv runs this command instead of a tool; the migrations are in `folder`.
     """
 
     tool: MigrationTool | None = None
@@ -240,10 +242,10 @@ class Link(Section, frozen=True, rename={"source": "from"}):
 class Group(Section, frozen=True):
     """`[[groups]]`: items that must exist together.
 
-    `rows` names the entity of the group's own rows, sharing the field `id`; there are `size` of them, and where
-    `owner` and `other` are given each row's `other` is another row's `owner` (mirror). `entries` names the entity
-    of what the group contains, joined by the same field `id`; its `author` is one of the owners. The newest entry
-    by `time` is mirrored in each row: same `time`, and the row's fields in `preview` equal the entry's.
+    `rows` names the entity of the group's member items. A group has `size` of them, all with the same `id`; if `owner`
+    and `other` are given, each member item's `other` is the `owner` of another one. `entries` names the entity of what
+    the group contains, with the same `id`; its `author` is one of the owners. Each member item is a preview of the
+    newest entry by `time`: it has the same `time`, and its fields in `preview` equal the entry's.
     """
 
     name: str
@@ -259,7 +261,7 @@ class Group(Section, frozen=True):
 
 
 class Person(Section, frozen=True):
-    """`[person]`: who asks. `table` (`[schema.]table` in Postgres) has a row each, `id` is its id's column.
+    """`[person]`: the users. `table` (`[schema.]table` in Postgres) has one row for each user; `id` is its id column.
 
     `name` is the column that `--user` is compared with (a handle), `sign_in` the one that a token carries.
     `sign_in_placeholder = "MOCK"`: step setup gives each row with this text in `sign_in` an id of its own.
@@ -300,7 +302,7 @@ Condition = Literal["equals", "begins_with", "less", "at_most", "greater", "at_l
 
 
 class Expected(Section, frozen=True):
-    """`expected = { … }` of a pattern: how many items and bytes one run brings, as far as that is known."""
+    """`expected = { … }` of a pattern: limits for the number of items and bytes that one run returns."""
 
     at_least: Annotated[int, msgspec.Meta(ge=0)] = 0
     at_most: Annotated[int, msgspec.Meta(ge=0)] | None = None
@@ -397,17 +399,17 @@ class Safety(Section, frozen=True):
     """`[safety]`: what the data's protection must be, for `devenv doctor --only safety` and `devenv policy`.
 
     `regions`: where the data may live (none: anywhere). `deletion_protection`, `point_in_time_recovery`: every declared
-    table must have it. `encryption_at_rest`: whose key at least. `backups`: files with the UpdateContinuousBackups
-    request of each table, in JSON, as table definitions do not hold it. `encrypted`: `entity.attribute`s that the
-    application encrypts itself before it stores them. `tls`: every endpoint and database outside of this machine
-    is reached through TLS. `no_user_keys`: no AWS access key of a user in the project's text files (but those that
-    match `user_keys_except`), and with `credentials_file` not in ~/.aws/credentials either.
+    table must have it. `encryption_at_rest`: the weakest key that is accepted. `backups`: files with the
+    UpdateContinuousBackups request of each table, in JSON, as table definitions do not hold it. `encrypted`:
+    `entity.attribute`s that the application encrypts itself before it stores them. `tls`: every endpoint and database
+    outside of this machine is reached through TLS. `no_user_keys`: no AWS access key of a user in the project's text
+    files (but those that match `user_keys_except`), and with `credentials_file` not in ~/.aws/credentials either.
 
     `cloudtrail`: a trail logs every data event of the tables ("writes": those that change items). `vpc_endpoint`: a
     gateway endpoint lets these tables through and nothing else. `no_users`: no IAM user or group may touch them.
     `private_path`: on-premises systems come by VPN or Direct Connect, and no endpoint variable holds a public name.
-    These four are held against CloudFormation, SAM and Terraform files (`templates`: which; else all are looked at),
-    and with --allow-remote against the account, read-only. `account` is its number, so that no other one is asked.
+    These four are checked in CloudFormation, SAM and Terraform files (those that `templates` names, else all), and with
+    --allow-remote in the account, read-only. `account` is its number, so that no other one is asked.
     """
 
     regions: list[RegionName] = []

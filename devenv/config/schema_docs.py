@@ -96,7 +96,10 @@ DOCS: Final[Mapping[str, Doc]] = {
     "OwnService.env": ("Variables for this process only.", {"NODE_ENV": "development"}),
     "OwnService.python": ("Its interpreter.", ".venv/bin/python"),
     "OwnService.stream": ("The table whose stream the function reads.", "orders"),
-    "OwnService.handler": ("The function, as package.module:function.", "shop.streams:handle"),
+    "OwnService.handler": (
+        "The function: file.py:function, or folder/file.function as AWS writes it.",
+        "functions/rows.py:handler",
+    ),
     "OwnService.filter": (
         "Filter patterns: the function gets only records that match, as in Lambda.",
         [{"eventName": ["INSERT"]}],

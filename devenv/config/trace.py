@@ -13,7 +13,7 @@ class Call(Section, frozen=True):
 
     An argument may use the parameters of what is traced, or be `{ call = "module:function" }`, whose result it is.
     `pattern` names the access pattern that the function should use. `returns` are fields of what it must return
-    (`{ uuid = "{person.uuid}" }`): so the application's own lookup of the user is held against `[person]`.
+    (`{ uuid = "{person.uuid}" }`): so the application's own lookup of the user is compared with `[person]`.
     """
 
     function: Text
@@ -25,10 +25,10 @@ class Call(Section, frozen=True):
 class TraceLibrary(Section, frozen=True):
     """`[trace.<subject>.library]`: the application's function, or a command that prints what it returns as JSON.
 
-    `items` is the place of the list in it (`data`, `data.messages`; empty: it is the list). `fields` maps fields
-    to other names than `[trace.<subject>] fields` has. `guards` are functions that must let the one who asks pass.
+    `items` is the place of the list in it (`data`, `data.messages`; empty: it is the list). `fields` gives
+    fields the names that this answer uses. `guards` are functions that must let the one who asks pass.
     `page` are further arguments by which the route asks for a page (`{ limit = 51 }`): the function is called with
-    them too, and must give the first entries of the whole list, as many as the number says.
+    them too, and must give the first entries of the whole list, as many as this argument says.
     """
 
     function: Text | None = None
@@ -45,12 +45,12 @@ class TraceLibrary(Section, frozen=True):
 
 
 class TraceRequest(Section, frozen=True):
-    """`[trace.<subject>.request]`: the request that answers with the same. `{token}` is a token of who asks.
+    """`[trace.<subject>.request]`: the request whose answer holds the items. `{token}` is a token of who asks.
 
     Further pages are found by a Link header (`rel="next"`), or by `next = { before = "created_at" }`: the parameter
-    `before` is the field of the last page's oldest item. `limit` is the size of a page. `anonymous` and `stranger` are
-    the statuses for no token and for a person who does not belong to the group (none: not asked). With `origin` the
-    answers, errors too, must have the CORS headers for it.
+    `before` takes field `created_at` of the last page's oldest entry. `limit` is the size of a page. `anonymous` and
+    `stranger` are the statuses for no token and for a person who does not belong to the group (an empty list: this
+    request is not sent). With `origin` the answers, errors too, must have the CORS headers for it.
     """
 
     path: Text
@@ -69,11 +69,11 @@ class TraceRequest(Section, frozen=True):
 
 
 class AnswerShape(Section, frozen=True):
-    """How `library` or `request` write one of several kinds: `items` is the place of the object or of the list.
+    """Where an answer holds one of several kinds: `items` is the place of the object or of the list.
 
-    The place counts from that section's own `items`; lists on the way are walked through (`orders.lines`). `fields`
-    renames as there. `only` keeps the elements whose fields match (`{ sk = "LINE#*" }`), where kinds share a list.
-    `shown = false`: the answer leaves this kind out.
+    The path starts at `items` of [trace.<subject>.library] or .request, and may lead through lists (`orders.lines`).
+    `fields` works as in those sections. `only` keeps the elements whose fields match (`{ sk = "LINE#*" }`), where kinds
+    share a list. `shown = false`: the answer leaves this kind out.
     """
 
     items: str = ""
@@ -105,14 +105,13 @@ class Trace(Section, frozen=True):
     """`[trace.<subject>]`: one request to follow through all layers.
 
     `params` are what is typed behind the subject, in order, with their types. `entity` is the kind of item that the
-    answer consists of, `where` tells which items belong to it (`{ field = "{param}" }`), `group` names the
-    `[[groups]]` that they are part of. `fields` maps fields of the answer to fields of the item, or to a column of the
-    row that a link leads to (`{ borrower_name = "borrower.full_name" }`). `ids` maps the id's name in each layer
-    (`dynamodb`, `library`, `http`; with `sql`, `postgres`). `sorted_by` is the field with the time or
-    number that the order is of; `order` the wanted one. `payload` are fields with people's own words, which reports
-    leave out. `sql` finds the one row that the request relies on; its columns can be used as `{row.column}`.
-    `entities` stands in the place of `entity`, `ids`, `fields`, `sorted_by` and `order` where items of several kinds
-    lie under one key.
+    answer consists of, `where` tells which items belong to it (`{ field = "{param}" }`), `group` names the `[[groups]]`
+    that they are part of. `fields` maps fields of the answer to fields of the item, or to a column of the row that a
+    link leads to (`{ borrower_name = "borrower.full_name" }`). `ids` maps the id's name in each layer (`dynamodb`,
+    `library`, `http`; with `sql`, `postgres`). `sorted_by` is the field (a time or a number) by which the entries are
+    sorted; `order` is the expected order. `payload` are fields with people's own words, which reports leave out. `sql`
+    finds the one row that the request relies on; its columns can be used as `{row.column}`. `entities` stands in the
+    place of `entity`, `ids`, `fields`, `sorted_by` and `order` where items of several kinds lie under one key.
     """
 
     title: str = ""

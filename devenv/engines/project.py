@@ -254,7 +254,7 @@ class EngineProject(ABC):
                 port = next((p for p in self.block() if p not in taken and processes.port_is_free(p)), 0)
                 if not port:
                     raise DevenvError(
-                        f"port {wanted} is taken by {holder}, and so is every port of this project's block",
+                        f"port {wanted} is taken by {holder}, and so are all ports that devenv keeps for this project",
                         exit_code=Exit.PORT,
                         detail=f"tried {self.block()[0]} to {self.block()[-1]}",
                         hint=f"set {self.section(name)} port in devenv.toml to a free one",

@@ -133,7 +133,7 @@ class TraceDrafter(RequestDrafter):
         return [
             f"[{section}]: {route.path} ({route.file}:{route.line}) calls {short}."
             f" How do its parameters lead to the key of [patterns.{pattern.name}]? Declare it: devenv help traces"
-            + (", One thing by its key" if single else "")
+            + (" (section One thing by its key)" if single else "")
         ]
 
     def why_not_one(self, pattern: FoundPattern) -> list[str]:
@@ -143,7 +143,7 @@ class TraceDrafter(RequestDrafter):
         return [
             f"[trace.{pattern.name}]: {route.path} ({route.file}:{route.line}) gets an item by its key, but devenv"
             " could not see that its answer is the whole item, so the two are not compared. Declare it:"
-            " devenv help traces, One thing by its key"
+            " devenv help traces (section One thing by its key)"
             for route in routes
             if route.line <= query.line <= route.end
         ][:1]

@@ -137,7 +137,7 @@ def notes(project: PolicySource, tags: dict[str, None], left: list[str]) -> Iter
         )
     if left:
         yield f"allowed to the application only, as their partition key does not name the person: {', '.join(left)}"
-    yield "nothing is written: the application keeps copies and groups together"
+    yield "it allows no writes: only the application may write, because it keeps copies and groups consistent"
 
 
 MAKER: Final = Maker("person", person, limit=6144, group="roles")

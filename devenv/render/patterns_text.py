@@ -221,7 +221,7 @@ def check_lines(report: Report, verbose: bool) -> list[str]:
     if ran := [f"{one['name']} ({number_of(one['rows'], 'row')})" for one in body["sql"] if one["rows"] is not None]:
         lines.append(clean(f"SQL, run and not judged by the rules: {', '.join(ran)}"))
     if unrun := [one["name"] for one in body["sql"] if one["not_run"]]:
-        lines.append(clean(f"not run: SQL: {', '.join(unrun)}"))
+        lines.append(clean(f"patterns in SQL that were not run: {', '.join(unrun)}"))
     if unread := body["not_read"]:
         files = ", ".join(unread[:FILES]) + (f" and {len(unread) - FILES} more" if len(unread) > FILES else "")
         lines.append(clean(f"code that could not be read, so its queries were not checked: {files}"))

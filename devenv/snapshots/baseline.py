@@ -286,7 +286,7 @@ def doubt(stack: Stack, inputs: Inputs) -> str | None:
         if found.get(part) != wanted:
             return f"the baseline is damaged: {part}"
     if manifest.cluster != read_cluster(stack):
-        return "the baseline belongs to other data"
+        return "the baseline was made for another data folder of Postgres"
     return doubt_stores(stack, manifest)
 
 

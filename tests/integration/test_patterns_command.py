@@ -222,7 +222,7 @@ def test_a_pattern_in_sql_without_values_is_not_verified(shop: ProjectDir, setti
     ran = shop.devenv("patterns", "check")
     assert ran.code == 3
     assert "greeting was not run: it is SQL, and `params` of [patterns.greeting] has no value for `who`" in ran.all
-    assert "not run: SQL: greeting" in ran.all
+    assert "patterns in SQL that were not run: greeting" in ran.all
     refused = shop.devenv("patterns", "run", "greeting")
     assert (refused.code, "`greeting` needs parameter `who`" in refused.err) == (2, True)
 

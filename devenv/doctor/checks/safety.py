@@ -242,7 +242,7 @@ def run_tls(facts: DoctorFacts) -> Outcome:
     """Endpoints and databases outside of this machine."""
     safety, context = demanded(facts), facts.context
     if safety is None or not safety.tls:
-        return unneeded("not configured: [safety] tls" if safety else NOTHING)
+        return unneeded("turned off: [safety] tls = false" if safety else NOTHING)
     lookup = look_up(facts)
     expected = {**context.environment, **(context.expected_application or {})}
     found: list[tuple[str, str]] = []
@@ -347,7 +347,7 @@ def run_keys(facts: DoctorFacts) -> Outcome:
     """Long-lived keys of users in the project's files."""
     safety = demanded(facts)
     if safety is None or not safety.no_user_keys:
-        return unneeded("not configured: [safety] no_user_keys" if safety else NOTHING)
+        return unneeded("turned off: [safety] no_user_keys = false" if safety else NOTHING)
     searched = facts.context.search_keys()
     if searched is None:
         return unverified("the project's files were not searched")

@@ -216,7 +216,8 @@ def find_account(
         return
     given = [name for name in REGIONS if environ.get(name)]
     if not given:
-        yield Diversion("unset", source, "AWS_DEFAULT_REGION", "is not set: NoRegionError, or the region of a profile")
+        note = "is not set: the AWS SDK raises NoRegionError, or takes the region of a profile"
+        yield Diversion("unset", source, "AWS_DEFAULT_REGION", note)
     for name in given:
         if environ[name] != stack.region:
             yield Diversion(
@@ -231,7 +232,8 @@ def find_account(
             note = f"is {profile}, and provides other credentials: DynamoDB Local separates tables by key"
             yield Diversion("wrong_region_or_key", source, "AWS_PROFILE", note)
         else:
-            yield Diversion("unset", source, "AWS_ACCESS_KEY_ID", "is not set: NoCredentialsError, or a profile's key")
+            note = "is not set: the AWS SDK raises NoCredentialsError, or takes a profile's key"
+            yield Diversion("unset", source, "AWS_ACCESS_KEY_ID", note)
     elif not key or not secret:
         name = "AWS_SECRET_ACCESS_KEY" if key else "AWS_ACCESS_KEY_ID"
         yield Diversion(

@@ -39,7 +39,7 @@ def building(cache: Path, place: Path, progress: Progress) -> Iterator[Path | No
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        progress("waiting for another devenv that fetches the same", 0, None)
+        progress("waiting for another devenv, which is filling the same cache", 0, None)
         try:
             lock.acquire(timeout=LOCK_PATIENCE_S)
         except Timeout:

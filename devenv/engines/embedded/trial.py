@@ -91,7 +91,11 @@ def judge(server: subprocess.Popen[bytes], port: int, data: Path, log: Path) -> 
         lambda: "it listens on more than 127.0.0.1" if listens_beyond_loopback(port) or not bound(server.pid) else None,
         lambda: None if refuses_foreign_host(port) else "it answers to foreign Host headers",
         lambda: None if is_shared(where) else "it keeps a database for each key and region (-sharedDb has no effect)",
-        lambda: None if has_file(data) else f"it does not keep its data in {dynamodb_file.NAME} as devenv reads it",
+        lambda: (
+            None
+            if has_file(data)
+            else f"it does not keep its data in {dynamodb_file.NAME}, in the form that devenv reads"
+        ),
         lambda: None if calls_nobody(server.pid) else "it connects to other machines (telemetry)",
     )
     return next((reason for check in checks if (reason := check())), None)

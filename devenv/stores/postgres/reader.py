@@ -112,8 +112,8 @@ def refuse_shadows(connection: Connection, target: PostgresTarget) -> None:
         raise PostgresError(
             f"{target.user} is a superuser of Postgres at {target.address}, where reading could call functions of"
             " the database, so nothing is read",
-            detail=f"a query of a superuser may call {shadows}: a function with the name of a built-in one, or of an"
-            " index; name a role that may only read: [external] postgres in devenv.toml",
+            detail=f"a superuser's query could call {shadows}: a function that has a built-in function's name, or that"
+            " an index uses. Name a role that is no superuser in [external] postgres of devenv.toml",
             code=READ_ONLY,
         )
 

@@ -118,7 +118,7 @@ def place_of_list(finding: LayerFinding, subject: Subject, section: str, shape: 
         text = (
             f"if the map is the requested item, name its id field in `ids` of"
             f" [trace.{subject.name}] ({section.replace('request', 'http')} = …), and its fields in `fields`;"
-            " example: `devenv help traces`, One thing by its key"
+            " example: section *One thing by its key* of `devenv help traces`"
         )
         return replace(finding, fix=Fix(text))
     if not names:

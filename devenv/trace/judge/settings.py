@@ -11,8 +11,8 @@ from devenv.trace.judge.fault import LayerFinding, log_text
 from devenv.trace.observation import Observations
 
 RECORD_TABLE: Final = Fix(
-    "record which table the application asks for, then trace again: a variable that has another name in the code "
-    "leaves the code's own default in use",
+    "record which table the application asks for, then trace again: if the code reads the table's name from "
+    "another variable than the one that is set, it uses its own default",
     "devenv up --tap",
 )
 
