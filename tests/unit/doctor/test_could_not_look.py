@@ -41,7 +41,7 @@ NO_VARIABLES = "your user cannot read the variables of the application (pid 7)"
 READ: Any = {("public", "users"): [{"id": "1"}]}
 STOPPED = Container("1", "p-dynamodb-1", "dynamodb", "image", "exited", None, 0, False, None, "", {}, {})
 # Of a check that needs both stores, the one that was seen first is named.
-EITHER = "(Postgres answers queries) failed"
+EITHER = ") failed"
 GONE = ("SVC001 (Postgres answers queries) failed", "SVC002 (DynamoDB answers requests) failed")
 
 
