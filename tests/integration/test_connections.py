@@ -46,14 +46,13 @@ def test_a_process_with_connections_to_both_stores_is_proven(stores: Stores) -> 
 
 def test_a_process_with_one_connection_is_proven_for_that_store(stores: Stores) -> None:
     assert summary(stores, "postgres") == (
-        "process 7 is connected to Postgres; DynamoDB is not verified: only variables of the process point to this"
-        " project's store"
+        "process 7 is connected to Postgres; for DynamoDB, only its variables were checked"
     )
 
 
 def test_a_process_without_connections_may_have_settings_of_its_own(stores: Stores) -> None:
     said = summary(stores)
-    assert said == "process 7 is not verified (no open connection); its variables point to this project's stores"
+    assert said == "only the variables of process 7 were checked, as it has no open connection to a store"
 
 
 def test_a_port_at_another_address_is_another_service(stores: Stores) -> None:

@@ -295,7 +295,7 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     if seeded[place] and deletable[0].kind == "orphan" and follows(facts):
         return Fix("update the seed items to the recreated rows; no data is lost", "devenv up")
     behind = next((each.command for each in facts.steps() if each.name == "seed" and each.state == "done"), None)
-    if behind and deletable[0].kind == "orphan" and not source_line(facts, wrong_values(deletable[0])):
+    if behind and deletable[0].kind == "orphan":
         why = "setup made new rows, and the items of the old ones are still there"
         return Fix(f"{why}: empty the tables and run the command of step seed again (asks first)", behind)
     text += origin(facts, deletable[0], seeded[place])

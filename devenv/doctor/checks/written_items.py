@@ -45,7 +45,8 @@ class WrittenId(msgspec.Struct, frozen=True):
 def written_value(facts: DoctorFacts, fault: Fault) -> WrittenId | None:
     """The id that a seed file's item with the same key has in place of a wrong one; None if no file or two have one.
 
-    The file's value must refer to an existing row. A key attribute cannot be changed in an item.
+    The file's value must refer to an existing row. The file's item may have no attribute that the stored one lacks: an
+    item of another table with the same key mostly has one. A key attribute cannot be changed in an item.
     """
     record, edge = fault.record, fault.edge
     if record is None or edge is None or not record.key or edge.attribute in record.key:
@@ -58,6 +59,8 @@ def written_value(facts: DoctorFacts, fault: Fault) -> WrittenId | None:
     for file, content in contents(facts):
         for item in written_items(content) if file.endswith(ENDINGS) else ():
             if any(as_stored(item.get(attribute)) != value for attribute, value in key.items()):
+                continue
+            if not item.keys() <= record.item.keys():
                 continue
             value = as_stored(item.get(edge.attribute))
             ids = edge.ids({edge.attribute: value}) if value and not set(value) - {"S", "N"} and value != now else ()

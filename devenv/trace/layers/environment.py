@@ -309,11 +309,9 @@ def summarize(seen: Observation) -> str:
         return f"{head} is connected to this project's stores"
     if proven:
         shown = " and ".join(map(SHOWN.__getitem__, proven))
-        are, own = ("is", "store") if len(open_) == 1 else ("are", "stores")
-        rest = f"only variables of the process point to this project's {own}"
-        return f"{head} is connected to {shown}; {' and '.join(open_)} {are} not verified: {rest}"
+        return f"{head} is connected to {shown}; for {' and '.join(open_)}, only its variables were checked"
     # The reservation stands in front: a terminal cuts the end.
-    return f"{head} is not verified (no open connection); its variables point to this project's stores"
+    return f"only the variables of {head} were checked, as it has no open connection to a store"
 
 
 def evidence(seen: Observation) -> Iterator[tuple[str, str]]:

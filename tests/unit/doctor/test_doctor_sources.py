@@ -112,7 +112,8 @@ def test_a_file_proves_nothing_about_another_item_a_lost_row_or_two_values(tmp_p
     other = {**changed, "sk": "2020-01-01T00:00:00+00:00"}
     lost = {**changed, "user_uuid": str(uuid.UUID(int=78))}
     two = {**changed, "user_uuid": world.id("cy")}
-    for items in ([other], [lost], [dict(changed), two], "no items", [[]]):
+    foreign = {**changed, "of_another_table": "x"}
+    for items in ([other], [lost], [dict(changed), two], [foreign], "no items", [[]]):
         (tmp_path / "letters.json").write_text(json.dumps(items))
         changed["user_uuid"] = NOBODY
         fix = orphans(world, tmp_path)
